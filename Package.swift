@@ -12,7 +12,13 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "hadal",
   targets: [
+    .target(name: "CKernels"),
     .target(name: "JSON", swiftSettings: strict),
+    .target(name: "Platform", swiftSettings: strict),
+    .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
+    .testTarget(
+      name: "ComputeTests", dependencies: ["CKernels", "Compute", "Platform"],
+      swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
   ]
 )

@@ -1,0 +1,128 @@
+// 16 lanes of float32 in two AVX registers. AVX2 has no cheap masked loads of narrow types, so a cut
+// group of lanes goes through a zeroed block on the stack.
+
+#ifndef CKERNELS_AVX2_LANES_H
+#define CKERNELS_AVX2_LANES_H
+
+#include <immintrin.h>
+#include <math.h>
+#include <stddef.h>
+
+#include "../shared/decode.h"
+#include "../shared/exp.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+#define CK_INLINE static inline __attribute__((always_inline))
+#define CK_NAME(operation) operation##_avx2
+
+/// 8 accumulators of the tile (two registers each in the wider direction) fit the 16 registers.
+enum { CK_TILE_OUTPUTS = 2, CK_TILE_ROWS = 2, CK_SINGLE_ROW_OUTPUTS = 4 };
+
+typedef struct {
+  __m256 low, high;
+} lanes;
+/// How many of the 16 lanes exist.
+typedef int lane_mask;
+
+CK_INLINE lane_mask lanes_mask(int64_t left) { return left >= 16 ? 16 : (lane_mask)left; }
+CK_INLINE lanes lanes_broadcast(float x) {
+  return (lanes){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+CK_INLINE lanes lanes_load(const float *x, lane_mask mask) {
+  float block[16] = {0};
+  if (mask < 16) {
+    memcpy(block, x, (size_t)mask * sizeof *x);
+    x = block;
+  }
+  return (lanes){_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8)};
+}
+CK_INLINE void lanes_store(float *y, lanes x, lane_mask mask) {
+  if (mask == 16) {
+    _mm256_storeu_ps(y, x.low);
+    _mm256_storeu_ps(y + 8, x.high);
+  } else {
+    float block[16];
+    _mm256_storeu_ps(block, x.low);
+    _mm256_storeu_ps(block + 8, x.high);
+    memcpy(y, block, (size_t)mask * sizeof *y);
+  }
+}
+CK_INLINE lanes lanes_select(lane_mask mask, lanes x, lanes otherwise) {
+  if (mask == 16) return x;
+  float block[16];
+  lanes_store(block, otherwise, 16);
+  lanes_store(block, x, mask);
+  return lanes_load(block, 16);
+}
+
+#define CK_LANEWISE(name, operation)                                                 \
+  CK_INLINE lanes name(lanes a, lanes b) {                                           \
+    return (lanes){operation(a.low, b.low), operation(a.high, b.high)};              \
+  }
+CK_LANEWISE(lanes_add, _mm256_add_ps)
+CK_LANEWISE(lanes_subtract, _mm256_sub_ps)
+CK_LANEWISE(lanes_multiply, _mm256_mul_ps)
+CK_LANEWISE(lanes_divide, _mm256_div_ps)
+CK_LANEWISE(lanes_minimum, _mm256_min_ps)
+CK_LANEWISE(lanes_maximum, _mm256_max_ps)
+
+CK_INLINE lanes lanes_multiply_add(lanes a, lanes b, lanes c) {
+  return (lanes){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+CK_INLINE __m256 add_exponent(__m256 x, __m256 shifted) {
+  __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
+}
+/// x times 2^n, n in the low mantissa bits of `shifted`.
+CK_INLINE lanes lanes_add_exponent(lanes x, lanes shifted) {
+  return (lanes){add_exponent(x.low, shifted.low), add_exponent(x.high, shifted.high)};
+}
+
+CK_INLINE float lanes_sum(lanes x) {
+  __m256 eight = _mm256_add_ps(x.low, x.high);
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+CK_INLINE __m256 widen_bfloat16(__m128i halves) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+CK_INLINE __m256 widen_float8(__m128i bytes) {
+  __m256i wide = _mm256_cvtepu8_epi32(bytes);
+  __m256i magnitude = _mm256_and_si256(wide, _mm256_set1_epi32(0x7F));
+  __m256i sign = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x80)), 24);
+  __m256 value = _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(magnitude, 20)),
+                               _mm256_set1_ps(0x1p120f));
+  __m256i nan = _mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(0x7F));
+  value = _mm256_blendv_ps(value, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FC00000)),
+                           _mm256_castsi256_ps(nan));
+  return _mm256_castsi256_ps(_mm256_or_si256(_mm256_castps_si256(value), sign));
+}
+
+CK_INLINE int64_t bytes_per_element(ck_format format) {
+  return format == CK_FLOAT32 ? 4 : format == CK_FLOAT8_E4M3 ? 1 : 2;
+}
+
+/// 16 stored elements from `index` on; those outside the mask are not touched and read as zero.
+CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t index, lane_mask mask) {
+  char block[64] = {0};
+  int64_t width = bytes_per_element(format);
+  const char *bytes = (const char *)elements + index * width;
+  if (mask < 16) {
+    memcpy(block, bytes, (size_t)(mask * width));
+    bytes = block;
+  }
+  if (format == CK_FLOAT32) return lanes_load((const float *)(const void *)bytes, 16);
+  __m128i first = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+  if (format == CK_FLOAT8_E4M3)
+    return (lanes){widen_float8(first), widen_float8(_mm_unpackhi_epi64(first, first))};
+  __m128i second = _mm_loadu_si128((const __m128i *)(const void *)(bytes + 16));
+  if (format == CK_FLOAT16) return (lanes){_mm256_cvtph_ps(first), _mm256_cvtph_ps(second)};
+  return (lanes){widen_bfloat16(first), widen_bfloat16(second)};
+}
+
+#endif

@@ -1,0 +1,85 @@
+// The operations on single rows over the 16-lane vectors of one tier. Included once per tier, after
+// its lanes header. Each follows its definition in scalar/rowwise.c step by step.
+
+CK_INLINE lanes lanes_exp(lanes x) {
+  x = lanes_minimum(lanes_maximum(x, lanes_broadcast(CK_EXP_LOWEST)),
+                    lanes_broadcast(CK_EXP_HIGHEST));
+  lanes magic = lanes_broadcast(CK_ROUND_MAGIC);
+  lanes shifted = lanes_multiply_add(x, lanes_broadcast(CK_LOG2_E), magic);
+  lanes n = lanes_subtract(shifted, magic);
+  lanes r = lanes_multiply_add(n, lanes_broadcast(-CK_LN2_HIGH), x);
+  r = lanes_multiply_add(n, lanes_broadcast(-CK_LN2_LOW), r);
+  lanes p = lanes_multiply_add(lanes_broadcast(CK_EXP_C7), r, lanes_broadcast(CK_EXP_C6));
+  p = lanes_multiply_add(p, r, lanes_broadcast(CK_EXP_C5));
+  p = lanes_multiply_add(p, r, lanes_broadcast(CK_EXP_C4));
+  p = lanes_multiply_add(p, r, lanes_broadcast(CK_EXP_C3));
+  p = lanes_multiply_add(p, r, lanes_broadcast(CK_EXP_C2));
+  p = lanes_multiply_add(p, r, lanes_broadcast(1.0f));
+  p = lanes_multiply_add(p, r, lanes_broadcast(1.0f));
+  return lanes_add_exponent(p, shifted);
+}
+
+CK_INLINE float highest_of(lanes x) {
+  float block[16];
+  lanes_store(block, x, lanes_mask(16));
+  float highest = block[0];
+  for (int l = 1; l < 16; l++) highest = block[l] > highest ? block[l] : highest;
+  return highest;
+}
+
+void CK_NAME(ck_softmax_step)(ck_rows scores, int64_t width, float scale, float *maximum,
+                              float *sum, float *carry) {
+  for (int64_t r = 0; r < scores.count; r++) {
+    float *row = scores.elements + r * scores.stride;
+    lanes highest_lanes = lanes_broadcast(maximum[r]);
+    for (int64_t j = 0; j < width; j += 16) {
+      lane_mask mask = lanes_mask(width - j);
+      lanes scaled = lanes_multiply(lanes_load(row + j, mask), lanes_broadcast(scale));
+      lanes_store(row + j, scaled, mask);
+      highest_lanes = lanes_maximum(lanes_select(mask, scaled, highest_lanes), highest_lanes);
+    }
+    float highest = highest_of(highest_lanes);
+    carry[r] = ck_exp(maximum[r] - highest);
+    lanes sums = lanes_broadcast(0.0f);
+    for (int64_t j = 0; j < width; j += 16) {
+      lane_mask mask = lanes_mask(width - j);
+      lanes shifted = lanes_subtract(lanes_load(row + j, mask), lanes_broadcast(highest));
+      lanes weights = lanes_select(mask, lanes_exp(shifted), lanes_broadcast(0.0f));
+      lanes_store(row + j, weights, mask);
+      sums = lanes_add(sums, weights);
+    }
+    sum[r] = fmaf(carry[r], sum[r], lanes_sum(sums));
+    maximum[r] = highest;
+  }
+}
+
+void CK_NAME(ck_rms_norm)(ck_rows x, int64_t width, const float *weight, float epsilon, ck_rows y) {
+  for (int64_t r = 0; r < x.count; r++) {
+    const float *input = x.elements + r * x.stride;
+    float *output = y.elements + r * y.stride;
+    lanes sums = lanes_broadcast(0.0f);
+    for (int64_t k = 0; k < width; k += 16) {
+      lanes values = lanes_load(input + k, lanes_mask(width - k));
+      sums = lanes_multiply_add(values, values, sums);
+    }
+    lanes factor = lanes_broadcast(1.0f / sqrtf(lanes_sum(sums) / (float)width + epsilon));
+    for (int64_t k = 0; k < width; k += 16) {
+      lane_mask mask = lanes_mask(width - k);
+      lanes normal = lanes_multiply(lanes_load(input + k, mask), factor);
+      lanes_store(output + k, lanes_multiply(lanes_load(weight + k, mask), normal), mask);
+    }
+  }
+}
+
+void CK_NAME(ck_gated_unit)(ck_rows gate, ck_rows up, int64_t width, ck_rows y) {
+  for (int64_t r = 0; r < gate.count; r++) {
+    for (int64_t k = 0; k < width; k += 16) {
+      lane_mask mask = lanes_mask(width - k);
+      lanes g = lanes_load(gate.elements + r * gate.stride + k, mask);
+      lanes power = lanes_exp(lanes_subtract(lanes_broadcast(-0.0f), g));
+      lanes silu = lanes_divide(g, lanes_add(lanes_broadcast(1.0f), power));
+      lanes product = lanes_multiply(silu, lanes_load(up.elements + r * up.stride + k, mask));
+      lanes_store(y.elements + r * y.stride + k, product, mask);
+    }
+  }
+}

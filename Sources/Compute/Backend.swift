@@ -1,0 +1,48 @@
+// Kernels and threads together: the operations of a forward pass, split over the pool.
+
+/// Where a model computes. Splitting never changes a bit: each output element is computed by one
+/// thread over its whole inner dimension.
+public struct Backend: Sendable {
+  public let kernels: Kernels
+  public let pool: WorkerPool
+
+  public init(kernels: Kernels, pool: WorkerPool) {
+    self.kernels = kernels
+    self.pool = pool
+  }
+
+  /// Below this many multiply-adds waking another thread costs more than it saves.
+  private static let worthSplitting = 1 << 16
+  /// Splits fall on multiples of the kernels' tiles.
+  private static let outputGranule = 8
+
+  /// How many tasks a piece of work should become.
+  public func taskCount(multiplyAdds: Int, atMost limit: Int) -> Int {
+    guard pool.threadCount > 1, multiplyAdds >= Self.worthSplitting else { return 1 }
+    return max(1, min(limit, pool.threadCount))
+  }
+
+  /// The part of `0 ..< count` that task `number` of `tasks` takes, on multiples of `granule`.
+  public static func share(of count: Int, task number: Int, of tasks: Int, granule: Int)
+    -> Range<Int>
+  {
+    let granules = (count + granule - 1) / granule
+    let lower = granules * number / tasks * granule
+    let upper = granules * (number + 1) / tasks * granule
+    return min(lower, count)..<min(upper, count)
+  }
+
+  /// y = x * matrix^T: x [rows, columns of the matrix], y [rows, rows of the matrix].
+  public func linear(_ matrix: MatrixView, _ x: Rows, into y: Rows) {
+    precondition(y.width == matrix.rows, "output width")
+    let tasks = taskCount(
+      multiplyAdds: x.count * matrix.rows * matrix.columns,
+      atMost: (matrix.rows + Self.outputGranule - 1) / Self.outputGranule)
+    pool.run(tasks: tasks) { number in
+      let part = Self.share(
+        of: matrix.rows, task: number, of: tasks, granule: Self.outputGranule)
+      guard !part.isEmpty else { return }
+      kernels.linear(matrix, outputs: part, x, into: y.columns(part))
+    }
+  }
+}

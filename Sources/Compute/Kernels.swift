@@ -1,0 +1,169 @@
+// The checked entry to each kernel, on the calling thread. Shapes are verified here, so that the C
+// below can trust its arguments.
+
+import CKernels
+
+/// An instruction-set tier of the kernels. All tiers return the same bits.
+public enum KernelTier: String, Sendable, CaseIterable {
+  case scalar
+  case avx2
+  case avx512
+
+  var kernelTier: ck_tier {
+    switch self {
+    case .scalar: CK_SCALAR
+    case .avx2: CK_AVX2
+    case .avx512: CK_AVX512
+    }
+  }
+}
+
+/// The operations of one tier. Each writes only the rows it is given.
+@safe
+public struct Kernels: @unchecked Sendable {
+  // Unchecked: points to a constant table.
+  private let table: UnsafePointer<ck_kernels>
+  public let tier: KernelTier
+
+  /// Nil when this processor does not have the tier.
+  public init?(tier: KernelTier) {
+    guard let table = unsafe ck_kernels_of(tier.kernelTier) else { return nil }
+    unsafe self.table = unsafe table
+    self.tier = tier
+  }
+
+  /// The fastest tier of this processor.
+  public static let best: Kernels = KernelTier.allCases.reversed().lazy
+    .compactMap { Kernels(tier: $0) }.first!
+
+  /// y[r, i] = sum over k of x[r, k] * matrix[outputs[i], k].
+  public func linear(_ matrix: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
+    precondition(outputs.lowerBound >= 0 && outputs.upperBound <= matrix.rows, "outputs")
+    precondition(x.width == matrix.columns, "input width")
+    precondition(y.width == outputs.count && y.count == x.count, "output shape")
+    var raw = unsafe matrix.raw
+    unsafe table.pointee.linear(
+      &raw, Int64(outputs.lowerBound), Int64(outputs.count), x.raw, y.raw)
+  }
+
+  /// y[r, k] = sum over i of x[r, i] * matrix[inputs[i], k], for all columns k.
+  public func linearTransposed(
+    _ matrix: MatrixView, inputs: Range<Int>, _ x: Rows, into y: Rows
+  ) {
+    checkTransposed(matrix, inputs, x, y)
+    var raw = unsafe matrix.raw
+    unsafe table.pointee.linear_transposed(
+      &raw, Int64(inputs.lowerBound), Int64(inputs.count), x.raw, y.raw, nil)
+  }
+
+  /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * matrix[inputs[i], k]. `carry` is one row.
+  public func linearTransposed(
+    _ matrix: MatrixView, inputs: Range<Int>, _ x: Rows, carry: Rows, into y: Rows
+  ) {
+    checkTransposed(matrix, inputs, x, y)
+    precondition(carry.count == 1 && carry.width >= x.count, "carry")
+    var raw = unsafe matrix.raw
+    unsafe table.pointee.linear_transposed(
+      &raw, Int64(inputs.lowerBound), Int64(inputs.count), x.raw, y.raw, carry.pointer(row: 0))
+  }
+
+  private func checkTransposed(
+    _ matrix: MatrixView, _ inputs: Range<Int>, _ x: Rows, _ y: Rows
+  ) {
+    precondition(inputs.lowerBound >= 0 && inputs.upperBound <= matrix.rows, "inputs")
+    precondition(x.width == inputs.count, "input width")
+    precondition(y.width == matrix.columns && y.count == x.count, "output shape")
+  }
+
+  /// One step of a running softmax over the columns of `scores`, which become weights.
+  /// `state` has three rows (maximum, sum, carry), a column per row of `scores`; start it with
+  /// -infinity, 0 and anything.
+  public func softmaxStep(_ scores: Rows, scale: Float, state: Rows) {
+    precondition(state.count == 3 && state.width >= scores.count, "softmax state")
+    unsafe table.pointee.softmax_step(
+      scores.raw, Int64(scores.width), scale, state.pointer(row: 0), state.pointer(row: 1),
+      state.pointer(row: 2))
+  }
+
+  /// y = weight * x / sqrt(mean(x^2) + epsilon), row by row; `y` may be `x`.
+  public func rmsNorm(_ x: Rows, weight: Vector, epsilon: Float, into y: Rows) {
+    precondition(x.width == weight.count && y.width == x.width && y.count == x.count, "shape")
+    unsafe weight.withElements {
+      unsafe table.pointee.rms_norm(x.raw, Int64(x.width), $0, epsilon, y.raw)
+    }
+  }
+
+  /// y = silu(gate) * up, elementwise; `y` may be one of them.
+  public func gatedUnit(gate: Rows, up: Rows, into y: Rows) {
+    precondition(gate.width == up.width && gate.width == y.width, "width")
+    precondition(gate.count == up.count && gate.count == y.count, "count")
+    unsafe table.pointee.gated_unit(gate.raw, up.raw, Int64(gate.width), y.raw)
+  }
+}
+
+/// A small float32 vector held in memory: a norm's weight, a bias.
+public struct Vector: Sendable {
+  private let elements: [Float]
+
+  public init(_ elements: [Float]) { self.elements = elements }
+
+  public var count: Int { elements.count }
+  public subscript(index: Int) -> Float { elements[index] }
+
+  func withElements(_ body: (UnsafePointer<Float>) -> Void) {
+    unsafe elements.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+  }
+}
+
+/// Operations that every tier shares.
+public enum Elementwise {
+  /// e^x with the bits that all kernels use.
+  public static func exp(_ x: Float) -> Float { ck_exp(x) }
+
+  /// Row `row` of a matrix as float32 into row `target` of `y`.
+  public static func decode(_ matrix: MatrixView, row: Int, into y: Rows, row target: Int) {
+    precondition(row >= 0 && row < matrix.rows && y.width == matrix.columns, "shape")
+    var raw = unsafe matrix.raw
+    unsafe ck_decode_row(&raw, Int64(row), y.pointer(row: target))
+  }
+
+  /// y += factor * x for one row each.
+  public static func addScaled(_ x: Rows, row: Int, factor: Float, to y: Rows, row target: Int) {
+    precondition(x.width == y.width, "width")
+    unsafe ck_add_scaled(x.pointer(row: row), factor, Int64(x.width), y.pointer(row: target))
+  }
+
+  /// y += x, all rows.
+  public static func add(_ x: Rows, to y: Rows) {
+    precondition(x.count == y.count, "count")
+    for row in 0..<x.count { addScaled(x, row: row, factor: 1, to: y, row: row) }
+  }
+
+  /// y += vector, on every row.
+  public static func add(_ vector: Vector, to y: Rows) {
+    precondition(vector.count == y.width, "width")
+    unsafe vector.withElements { elements in
+      for row in 0..<y.count {
+        unsafe ck_add_scaled(elements, 1, Int64(y.width), y.pointer(row: row))
+      }
+    }
+  }
+
+  /// One row as stored latents: float32 as it is, or rounded to bfloat16 (to nearest even).
+  /// `bytes` holds exactly the encoded row.
+  public static func encode(
+    _ x: Rows, row: Int, as format: ElementFormat, into bytes: UnsafeMutableRawBufferPointer
+  ) {
+    precondition(bytes.count == x.width * format.byteCount, "encoded size")
+    let source = unsafe x.pointer(row: row)
+    switch format {
+    case .float32:
+      unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: source, count: bytes.count))
+    case .bfloat16:
+      unsafe ck_encode_bfloat16(
+        source, Int64(x.width), bytes.baseAddress!.assumingMemoryBound(to: UInt16.self))
+    case .float16, .float8E4M3:
+      preconditionFailure("latents are stored as float32 or bfloat16")
+    }
+  }
+}

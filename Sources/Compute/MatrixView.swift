@@ -1,0 +1,73 @@
+// What the matrix kernels read: weights in a checkpoint or latents in a page.
+
+import CKernels
+
+/// Multipliers of a blockwise quantised matrix, one float32 per block of rows x columns; the blocks
+/// at the lower and right edges may be smaller.
+@unsafe
+public struct BlockScales: @unchecked Sendable {
+  // Unchecked: read-only memory of a checkpoint.
+  /// [ceil(rows / blockRows), ceil(columns / blockColumns)], row-major, 4-byte aligned.
+  let values: UnsafePointer<Float>
+  let shape: (rows: Int, columns: Int)
+  let blockRows: Int
+  let blockColumns: Int
+
+  /// `blockColumns` must be a multiple of 16, the width of the kernels' lanes.
+  public init(
+    _ values: UnsafeBufferPointer<Float>, shape: (rows: Int, columns: Int), blockRows: Int,
+    blockColumns: Int
+  ) {
+    precondition(values.count == shape.rows * shape.columns, "scales do not match their shape")
+    precondition(blockRows > 0 && blockColumns > 0 && blockColumns.isMultiple(of: 16))
+    unsafe self.values = values.baseAddress!
+    unsafe self.shape = shape
+    unsafe self.blockRows = blockRows
+    unsafe self.blockColumns = blockColumns
+  }
+}
+
+/// A row-major matrix of `rows` x `columns` in any element format. Safe to pass around because its
+/// extent is checked when it is made; whoever made it keeps the memory alive.
+@safe
+public struct MatrixView: @unchecked Sendable {
+  // Unchecked: kernels only read through it. Latent pages are written by the engine thread before
+  // the pool's threads read them.
+  let raw: ck_matrix
+
+  public var rows: Int { unsafe Int(raw.rows) }
+  public var columns: Int { unsafe Int(raw.columns) }
+
+  /// - Parameters:
+  ///   - bytes: at least `(rows - 1) * rowStride + columns` elements.
+  ///   - rowStride: elements from one row to the next.
+  ///   - scales: exactly for float8.
+  public init(
+    format: ElementFormat, rows: Int, columns: Int, rowStride: Int, bytes: UnsafeRawBufferPointer,
+    scales: BlockScales? = nil
+  ) {
+    precondition(rows > 0 && columns > 0 && rowStride >= columns, "empty or overlapping rows")
+    precondition(
+      bytes.count >= ((rows - 1) * rowStride + columns) * format.byteCount, "matrix out of bounds")
+    precondition(unsafe (format == .float8E4M3) == (scales != nil), "scales go with float8")
+    if let scales = unsafe scales {
+      let needed = unsafe (
+        (rows + scales.blockRows - 1) / scales.blockRows,
+        (columns + scales.blockColumns - 1) / scales.blockColumns
+      )
+      precondition(unsafe scales.shape == needed, "wrong number of scales")
+    }
+    unsafe raw = ck_matrix(
+      elements: bytes.baseAddress, scales: scales?.values, rows: Int64(rows),
+      columns: Int64(columns), row_stride: Int64(rowStride),
+      scale_stride: Int64(scales?.shape.columns ?? 0),
+      block_rows: Int32(clamping: scales?.blockRows ?? 0),
+      block_columns: Int32(clamping: scales?.blockColumns ?? 0), format: format.kernelFormat)
+  }
+
+  /// The bytes that a product with the whole matrix reads, scales aside.
+  public var byteCount: Int {
+    let width = unsafe raw.format == CK_FLOAT32 ? 4 : raw.format == CK_FLOAT8_E4M3 ? 1 : 2
+    return rows * columns * width
+  }
+}

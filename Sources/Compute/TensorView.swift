@@ -1,0 +1,23 @@
+// A tensor where it is stored: format, shape and place, nothing copied.
+
+/// A row-major tensor in memory that somebody else owns and never changes. The owner must outlive
+/// every view; a checkpoint keeps its mappings alive for as long as the model that uses them.
+@safe
+public struct TensorView: @unchecked Sendable {
+  // Unchecked: the bytes are read-only for the lifetime of the view, so no thread can race.
+  public let format: ElementFormat
+  public let shape: [Int]
+  /// Exactly the elements; may be unaligned for the format.
+  public let bytes: UnsafeRawBufferPointer
+
+  /// The number of elements.
+  public var count: Int { shape.reduce(1, *) }
+
+  public init(format: ElementFormat, shape: [Int], bytes: UnsafeRawBufferPointer) {
+    precondition(
+      bytes.count == shape.reduce(format.byteCount, *), "bytes do not match format and shape")
+    self.format = format
+    self.shape = shape
+    unsafe self.bytes = bytes
+  }
+}

@@ -1,0 +1,74 @@
+// POSIX threads and the condition they sleep on.
+
+import Glibc
+
+/// A thread that runs `body` once.
+public final class Thread: Sendable {
+  private let handle: pthread_t
+
+  public init(_ body: @escaping @Sendable () -> Void) throws(PlatformError) {
+    var handle = pthread_t()
+    let start = unsafe Unmanaged.passRetained(ThreadStart(body))
+    let status = unsafe pthread_create(
+      &handle, nil,
+      { argument in
+        let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument!).takeRetainedValue()
+        start.body()
+        return nil
+      }, start.toOpaque())
+    guard status == 0 else {
+      unsafe start.release()
+      throw PlatformError.systemCall(name: "pthread_create", errno: status, subject: nil)
+    }
+    self.handle = handle
+  }
+
+  /// Waits for the end of the thread; call it once.
+  public func join() {
+    let status = pthread_join(handle, nil)
+    precondition(status == 0, "pthread_join: \(status)")
+  }
+}
+
+private final class ThreadStart: Sendable {
+  let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}
+
+/// A place to sleep until a predicate over atomics holds.
+@safe
+public final class Condition: @unchecked Sendable {
+  // Unchecked: POSIX mutexes and conditions are made to be shared; their addresses never change.
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+  public init() {
+    unsafe mutex = .allocate(capacity: 1)
+    unsafe condition = .allocate(capacity: 1)
+    unsafe pthread_mutex_init(mutex, nil)
+    unsafe pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    unsafe pthread_cond_destroy(condition)
+    unsafe pthread_mutex_destroy(mutex)
+    unsafe condition.deallocate()
+    unsafe mutex.deallocate()
+  }
+
+  /// Sleeps until `predicate` holds. It is evaluated under the lock that `broadcast` takes, so a
+  /// change made before a broadcast is never missed.
+  public func wait(until predicate: () -> Bool) {
+    unsafe pthread_mutex_lock(mutex)
+    while !predicate() { unsafe pthread_cond_wait(condition, mutex) }
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  /// Wakes everyone who waits.
+  public func broadcast() {
+    unsafe pthread_mutex_lock(mutex)
+    unsafe pthread_cond_broadcast(condition)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+}

@@ -1,0 +1,57 @@
+import Compute
+import Synchronization
+import Testing
+
+@Suite("Worker pool")
+struct WorkerPoolTests {
+  @Test("runs each task exactly once, many operations in a row", arguments: [1, 2, 5])
+  func everyTaskOnce(threads: Int) throws {
+    let pool = try WorkerPool(threadCount: threads)
+    for tasks in [0, 1, 2, 3, 64] + Array(repeating: 7, count: 2000) {
+      let sum = Atomic<Int>(0)
+      pool.run(tasks: tasks) { sum.add(1 << $0, ordering: .relaxed) }
+      #expect(sum.load(ordering: .relaxed) == (tasks == 64 ? -1 : (1 << tasks) - 1))
+    }
+  }
+
+  @Test("a pool that slept wakes up, and ends when it is dropped")
+  func sleepAndStop() throws {
+    for _ in 0..<20 {
+      let pool = try WorkerPool(threadCount: 3)
+      let sum = Atomic<Int>(0)
+      pool.run(tasks: 3) { _ in sum.add(1, ordering: .relaxed) }
+      try #require(sum.load(ordering: .relaxed) == 3)
+    }
+  }
+
+  @Test("shares cover a range without overlap, on granules")
+  func shares() {
+    for count in [1, 7, 8, 9, 64, 100] {
+      for tasks in 1...5 {
+        let parts = (0..<tasks).map { Backend.share(of: count, task: $0, of: tasks, granule: 8) }
+        #expect(parts.flatMap { Array($0) } == Array(0..<count))
+        for part in parts.dropLast() { #expect(part.upperBound % 8 == 0 || part.upperBound == count) }
+      }
+    }
+  }
+
+  @Test("a product has the same bits with any number of threads")
+  func sameBits() throws {
+    var g = SeededGenerator(state: 7)
+    let w = RandomMatrix(.bfloat16, rows: 300, columns: 256, padding: 0, using: &g)
+    let arena = ScratchArena()
+    let x = arena.rows(5, width: 256)
+    for row in 0..<5 {
+      x.withMutableRow(row) { span in
+        for index in span.indices { span[index] = Float.random(in: -1...1, using: &g) }
+      }
+    }
+    let results = try [1, 2, 3].map { threads in
+      let y = arena.rows(5, width: 300)
+      let backend = Backend(kernels: .best, pool: try WorkerPool(threadCount: threads))
+      backend.linear(w.view, x, into: y)
+      return (0..<5).map { y.withRow($0) { row in row.indices.map { row[$0].bitPattern } } }
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
+  }
+}
