@@ -16,6 +16,7 @@ let package = Package(
     .target(name: "JSON", swiftSettings: strict),
     .target(name: "Platform", swiftSettings: strict),
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
+    .target(name: "Weights", dependencies: ["Compute", "Platform", "JSON"], swiftSettings: strict),
     .testTarget(
       name: "ComputeTests", dependencies: ["CKernels", "Compute", "Platform"],
       swiftSettings: strict),

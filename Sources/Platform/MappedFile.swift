@@ -1,0 +1,67 @@
+// A file mapped into memory: how weights are read. The mapping is private and read-only, made
+// once and never changed, and lives as long as its owner. Who shortens the file underneath kills
+// the process (SIGBUS), as with every mapping: checkpoints are replaced by renaming, not in place.
+
+import Glibc
+
+/// The bytes of a regular file, immutable and therefore free to be read from any thread.
+@safe public final class MappedFile: @unchecked Sendable {
+  // Unchecked because of the pointer: what it points to is never written after init.
+
+  /// How the pages of a range will be used.
+  public enum Advice: Sendable {
+    case sequential, random, willNeed
+  }
+
+  public let path: String
+  /// All bytes of the file; valid while this object lives. Empty for an empty file.
+  @unsafe public let bytes: UnsafeRawBufferPointer
+
+  /// Maps the whole file. Only regular files can be mapped; an empty one is allowed.
+  public init(path: String) throws(PlatformError) {
+    let file = try RegularFile(path: path)
+    self.path = path
+    guard file.size > 0 else {
+      unsafe bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    let address = unsafe mmap(nil, file.size, PROT_READ, MAP_PRIVATE, file.descriptor, 0)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else {
+      throw .last("mmap", path)
+    }
+    unsafe bytes = UnsafeRawBufferPointer(start: address, count: file.size)
+  }
+
+  deinit {
+    guard let base = unsafe bytes.baseAddress else { return }
+    unsafe munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
+  }
+
+  /// Size in bytes.
+  public var count: Int { unsafe bytes.count }
+
+  /// A copy of part of the file.
+  public func copy(_ range: Range<Int>) -> [UInt8] {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    return unsafe [UInt8](bytes[range])
+  }
+
+  /// Tells the kernel how `range` will be used. A hint: nothing follows from its failing.
+  public func advise(_ advice: Advice, _ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    guard let base = unsafe bytes.baseAddress, !range.isEmpty else { return }
+    let start = range.lowerBound & ~(sysconf(Int32(_SC_PAGESIZE)) - 1)
+    let address = unsafe UnsafeMutableRawPointer(mutating: base + start)
+    unsafe madvise(address, range.upperBound - start, advice.code)
+  }
+}
+
+extension MappedFile.Advice {
+  fileprivate var code: Int32 {
+    switch self {
+    case .sequential: MADV_SEQUENTIAL
+    case .random: MADV_RANDOM
+    case .willNeed: MADV_WILLNEED
+    }
+  }
+}
