@@ -16,10 +16,15 @@ let package = Package(
     .target(name: "JSON", swiftSettings: strict),
     .target(name: "Platform", swiftSettings: strict),
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
+    .target(name: "Sampling", swiftSettings: strict),
     .target(name: "Weights", dependencies: ["Compute", "Platform", "JSON"], swiftSettings: strict),
-    .testTarget(
-      name: "ComputeTests", dependencies: ["CKernels", "Compute", "Platform"],
+    .target(
+      name: "DeepSeek", dependencies: ["Compute", "Weights", "JSON"], swiftSettings: strict),
+    .target(
+      name: "Serving", dependencies: ["DeepSeek", "Sampling", "Platform", "Compute"],
       swiftSettings: strict),
+    .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+    .testTarget(name: "SamplingTests", dependencies: ["Sampling"], swiftSettings: strict),
   ]
 )

@@ -107,6 +107,18 @@ public struct Vector: Sendable {
 
   public init(_ elements: [Float]) { self.elements = elements }
 
+  /// A stored vector, converted.
+  public init(_ tensor: TensorView) {
+    let count = tensor.count
+    let row = unsafe MatrixView(
+      format: tensor.format, rows: 1, columns: count, rowStride: count, bytes: tensor.bytes)
+    elements = unsafe [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      var raw = unsafe row.raw
+      unsafe ck_decode_row(&raw, 0, buffer.baseAddress)
+      initialized = count
+    }
+  }
+
   public var count: Int { elements.count }
   public subscript(index: Int) -> Float { elements[index] }
 
@@ -131,6 +143,13 @@ public enum Elementwise {
   public static func addScaled(_ x: Rows, row: Int, factor: Float, to y: Rows, row target: Int) {
     precondition(x.width == y.width, "width")
     unsafe ck_add_scaled(x.pointer(row: row), factor, Int64(x.width), y.pointer(row: target))
+  }
+
+  /// One row times a factor, in place.
+  public static func scale(_ x: Rows, row: Int, by factor: Float) {
+    x.withMutableRow(row) { span in
+      for index in span.indices { span[index] *= factor }
+    }
   }
 
   /// y += x, all rows.

@@ -4,26 +4,22 @@ import CKernels
 
 /// Multipliers of a blockwise quantised matrix, one float32 per block of rows x columns; the blocks
 /// at the lower and right edges may be smaller.
-@unsafe
-public struct BlockScales: @unchecked Sendable {
-  // Unchecked: read-only memory of a checkpoint.
-  /// [ceil(rows / blockRows), ceil(columns / blockColumns)], row-major, 4-byte aligned.
-  let values: UnsafePointer<Float>
-  let shape: (rows: Int, columns: Int)
-  let blockRows: Int
-  let blockColumns: Int
+public struct BlockScales: Sendable {
+  /// float32 [ceil(rows / blockRows), ceil(columns / blockColumns)].
+  public let values: TensorView
+  public let blockRows: Int
+  public let blockColumns: Int
 
-  /// `blockColumns` must be a multiple of 16, the width of the kernels' lanes.
-  public init(
-    _ values: UnsafeBufferPointer<Float>, shape: (rows: Int, columns: Int), blockRows: Int,
-    blockColumns: Int
-  ) {
-    precondition(values.count == shape.rows * shape.columns, "scales do not match their shape")
-    precondition(blockRows > 0 && blockColumns > 0 && blockColumns.isMultiple(of: 16))
-    unsafe self.values = values.baseAddress!
-    unsafe self.shape = shape
-    unsafe self.blockRows = blockRows
-    unsafe self.blockColumns = blockColumns
+  /// The width of the kernels' lanes: a block's columns are a multiple of it.
+  public static let columnGranule = 16
+
+  public init(values: TensorView, blockRows: Int, blockColumns: Int) {
+    precondition(values.format == .float32 && values.shape.count == 2, "scales are a matrix")
+    precondition(blockRows > 0 && blockColumns > 0, "empty blocks")
+    precondition(blockColumns.isMultiple(of: Self.columnGranule), "blocks cut a vector")
+    self.values = values
+    self.blockRows = blockRows
+    self.blockColumns = blockColumns
   }
 }
 
@@ -49,20 +45,28 @@ public struct MatrixView: @unchecked Sendable {
     precondition(rows > 0 && columns > 0 && rowStride >= columns, "empty or overlapping rows")
     precondition(
       bytes.count >= ((rows - 1) * rowStride + columns) * format.byteCount, "matrix out of bounds")
-    precondition(unsafe (format == .float8E4M3) == (scales != nil), "scales go with float8")
-    if let scales = unsafe scales {
-      let needed = unsafe (
+    precondition((format == .float8E4M3) == (scales != nil), "scales go with float8")
+    if let scales {
+      let needed = [
         (rows + scales.blockRows - 1) / scales.blockRows,
-        (columns + scales.blockColumns - 1) / scales.blockColumns
-      )
-      precondition(unsafe scales.shape == needed, "wrong number of scales")
+        (columns + scales.blockColumns - 1) / scales.blockColumns,
+      ]
+      precondition(scales.values.shape == needed, "wrong number of scales")
     }
     unsafe raw = ck_matrix(
-      elements: bytes.baseAddress, scales: scales?.values, rows: Int64(rows),
+      elements: bytes.baseAddress, scales: scales?.values.bytes.baseAddress, rows: Int64(rows),
       columns: Int64(columns), row_stride: Int64(rowStride),
-      scale_stride: Int64(scales?.shape.columns ?? 0),
+      scale_stride: Int64(scales?.values.shape[1] ?? 0),
       block_rows: Int32(clamping: scales?.blockRows ?? 0),
       block_columns: Int32(clamping: scales?.blockColumns ?? 0), format: format.kernelFormat)
+  }
+
+  /// A whole stored tensor of two dimensions.
+  public init(_ tensor: TensorView, scales: BlockScales? = nil) {
+    precondition(tensor.shape.count == 2, "a matrix has two dimensions")
+    unsafe self.init(
+      format: tensor.format, rows: tensor.shape[0], columns: tensor.shape[1],
+      rowStride: tensor.shape[1], bytes: tensor.bytes, scales: scales)
   }
 
   /// The bytes that a product with the whole matrix reads, scales aside.

@@ -58,24 +58,24 @@ public final class Checkpoint: Sendable {
     guard tensor.shape == shape else {
       throw .wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: shape)
     }
-    guard let view = unsafe tensor.view, unsafe formats.contains(view.format) else {
+    guard let view = tensor.view, formats.contains(view.format) else {
       throw .wrongFormat(
         file: tensor.file, tensor: name, found: tensor.formatName, expected: formats)
     }
     used.withLock { _ = $0.insert(name) }
-    return unsafe view
+    return view
   }
 
-  /// The matrix of that name in any format, 8-bit with its block scales. Marks both as used.
+  /// The matrix [rows, columns] of that name (y = W x) in any format, 8-bit with its block scales:
+  /// W[i, j] = value[i, j] * scale[i / block rows, j / block columns]. Marks both as used.
   public func requireMatrix(
     _ name: String, rows: Int, columns: Int
-  ) throws(WeightsError) -> MatrixWeights {
-    let values = try unsafe require(
-      name, shape: [rows, columns], formats: ElementFormat.allCases)
+  ) throws(WeightsError) -> MatrixView {
+    let values = try require(name, shape: [rows, columns], formats: ElementFormat.allCases)
     let scale = tensor(named: name + Self.scaleSuffix)
-    guard unsafe values.format == .float8E4M3 else {
+    guard values.format == .float8E4M3 else {
       if let scale { throw .unexpectedScale(file: scale.file, scale: scale.name) }
-      return unsafe MatrixWeights(values: values, scales: nil)
+      return MatrixView(values)
     }
     guard let scale else {
       throw .missingScale(
@@ -88,11 +88,16 @@ public final class Checkpoint: Sendable {
     let shape = [
       (rows + block.rows - 1) / block.rows, (columns + block.columns - 1) / block.columns,
     ]
-    let scales = try unsafe require(scale.name, shape: shape, formats: [.float32])
-    try unsafe checkFinite(scales, of: scale)
-    return unsafe MatrixWeights(
-      values: values,
+    let scales = try require(scale.name, shape: shape, formats: [.float32])
+    try checkFinite(scales, of: scale)
+    return MatrixView(
+      values,
       scales: BlockScales(values: scales, blockRows: block.rows, blockColumns: block.columns))
+  }
+
+  /// The vector of that name as float32. Marks it as used.
+  public func requireVector(_ name: String, count: Int) throws(WeightsError) -> Vector {
+    Vector(try require(name, shape: [count]))
   }
 
   /// The tensors nobody has asked for yet.
@@ -111,7 +116,7 @@ public final class Checkpoint: Sendable {
 
   /// A single scale that is not finite would spoil every output of its block.
   private func checkFinite(_ scales: TensorView, of tensor: StoredTensor) throws(WeightsError) {
-    for index in unsafe 0..<scales.count {
+    for index in 0..<scales.count {
       let bits = unsafe scales.bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)
       guard Float(bitPattern: UInt32(littleEndian: bits)).isFinite else {
         throw .nonFiniteScale(file: tensor.file, scale: tensor.name, index: index)
@@ -127,11 +132,13 @@ public final class Checkpoint: Sendable {
     else { return nil }
     let sides = (value.arrayValue ?? []).compactMap(\.integerValue)
     guard value.arrayValue?.count == 2, sides.count == 2,
-      sides.allSatisfy({ 1...WeightsLimits.blockSide ~= $0 })
+      sides.allSatisfy({ 1...WeightsLimits.blockSide ~= $0 }),
+      sides[1].isMultiple(of: BlockScales.columnGranule)
     else {
       throw .badConfiguration(
         key: "quantization_config.weight_block_size",
-        reason: "not a pair of numbers from 1 to \(WeightsLimits.blockSide)")
+        reason: "not a pair of numbers from 1 to \(WeightsLimits.blockSide), "
+          + "the second a multiple of \(BlockScales.columnGranule)")
     }
     return (sides[0], sides[1])
   }

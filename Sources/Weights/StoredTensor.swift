@@ -22,29 +22,9 @@ public struct StoredTensor: Sendable {
   public var format: ElementFormat? { ElementFormat(rawValue: formatName) }
 
   /// The elements; nil when no kernel reads their format. Valid while the checkpoint lives.
-  @unsafe public var view: TensorView? {
+  public var view: TensorView? {
     guard let format else { return nil }
     return unsafe TensorView(
       format: format, shape: shape, bytes: UnsafeRawBufferPointer(rebasing: mapping.bytes[range]))
   }
-}
-
-/// A weight matrix [rows, columns] (y = W x), 8-bit ones with their scales.
-@unsafe public struct MatrixWeights: Sendable {
-  /// [rows, columns]
-  public let values: TensorView
-  /// Present exactly when `values` is 8-bit.
-  public let scales: BlockScales?
-
-  public var rows: Int { unsafe values.shape[0] }
-  public var columns: Int { unsafe values.shape[1] }
-}
-
-/// Factors of the blocks of an 8-bit matrix: W[i, j] = value[i, j] * scale[i / rows, j / columns].
-/// Blocks at the lower and right edge are cut.
-@unsafe public struct BlockScales: Sendable {
-  /// F32 [ceil(matrix rows / blockRows), ceil(matrix columns / blockColumns)], all finite.
-  public let values: TensorView
-  public let blockRows: Int
-  public let blockColumns: Int
 }

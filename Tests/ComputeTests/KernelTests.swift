@@ -52,8 +52,10 @@ struct RandomMatrix {
     }
     self.values = values
     let blocks = unsafe BlockScales(
-      UnsafeBufferPointer(scales), shape: scaleShape, blockRows: blockRows,
-      blockColumns: blockColumns)
+      values: TensorView(
+        format: .float32, shape: [scaleShape.rows, scaleShape.columns],
+        bytes: UnsafeRawBufferPointer(scaleMemory.bytes)),
+      blockRows: blockRows, blockColumns: blockColumns)
     view = unsafe MatrixView(
       format: format, rows: rows, columns: columns, rowStride: stride,
       bytes: UnsafeRawBufferPointer(memory.bytes), scales: format == .float8E4M3 ? blocks : nil)
@@ -281,9 +283,10 @@ struct KernelTests {
     let bytes = (0...255).map { UInt8($0) }
     let scale: [Float] = [1]
     unsafe bytes.withUnsafeBytes { stored in
-      unsafe scale.withUnsafeBufferPointer { scale in
+      unsafe scale.withUnsafeBytes { scale in
         let scales = unsafe BlockScales(
-          scale, shape: (1, 1), blockRows: 128, blockColumns: 256)
+          values: TensorView(format: .float32, shape: [1, 1], bytes: scale), blockRows: 128,
+          blockColumns: 256)
         let matrix = unsafe MatrixView(
           format: .float8E4M3, rows: 1, columns: 256, rowStride: 256, bytes: stored, scales: scales)
         let decoded = arena.rows(1, width: 256)

@@ -25,8 +25,8 @@ typedef enum {
 /// A row-major matrix of `rows` x `columns` elements, rows `row_stride` elements apart.
 typedef struct {
   const void *elements;
-  /// CK_FLOAT8_E4M3: multipliers, row-major, [ceil(rows / block_rows), scale_stride]; else NULL.
-  const float *scales;
+  /// CK_FLOAT8_E4M3: float32 multipliers, row-major, [ceil(rows / block_rows), scale_stride]; else NULL.
+  const void *scales;
   int64_t rows;
   int64_t columns;
   int64_t row_stride;

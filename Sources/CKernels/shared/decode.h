@@ -39,7 +39,10 @@ static inline float ck_decode_float8(uint8_t byte) {
 /// The multiplier of element [row, column]; 1 for formats without scales.
 static inline float ck_scale_at(const ck_matrix *w, int64_t row, int64_t column) {
   if (w->format != CK_FLOAT8_E4M3) return 1.0f;
-  return w->scales[row / w->block_rows * w->scale_stride + column / w->block_columns];
+  int64_t index = row / w->block_rows * w->scale_stride + column / w->block_columns;
+  float scale;
+  memcpy(&scale, (const char *)w->scales + index * 4, sizeof scale);
+  return scale;
 }
 
 /// Element [row, column] as float32.

@@ -1,0 +1,94 @@
+// Every intermediate of the forward pass, taken once. Shapes are [rows, width]; `rows` is the
+// largest batch of one pass.
+
+import Compute
+
+/// Scratch memory of a model. Buffers hold what their names say from the step that fills them until
+/// the next layer reuses them.
+struct ActivationBuffers {
+  let arena = ScratchArena()
+  let rowCapacity: Int
+
+  /// Residual stream [rows, hidden] and its normed copy.
+  let residual: Rows
+  let normed: Rows
+  /// Output of attention or feed-forward before it joins the residual stream [rows, hidden].
+  let update: Rows
+  /// cos and sin of each row's angles, [rows, rope]: cos first.
+  let rotation: Rows
+
+  /// Low-rank query [rows, queryRank] (one column without q_lora) and the query proper
+  /// [rows, heads * (nope + rope)].
+  let queryLatent: Rows
+  let query: Rows
+  /// Absorbed query [rows, heads * (latentRank + rope)].
+  let absorbedQuery: Rows
+  /// Latent and rope key before they are stored [rows, latentRank + rope].
+  let latent: Rows
+  /// Attention-weighted latents [rows, heads * latentRank], then values [rows, heads * value].
+  let attended: Rows
+  let values: Rows
+  /// Per task of the attention: scores [headGroup, 64] and running softmax [3, headGroup].
+  let scores: [Rows]
+  let softmax: [Rows]
+
+  /// Gate and up projection of the dense or shared feed-forward [rows, intermediate].
+  let gate: Rows
+  let up: Rows
+  let shared: Rows
+  /// Router scores [rows, experts].
+  let routerScores: Rows
+  /// Rows of the routed experts, sorted by expert [rows * top-k, ...].
+  let expertInput: Rows
+  let expertGate: Rows
+  let expertUp: Rows
+  let expertOutput: Rows
+
+  /// Input of an MTP module, [embedding | hidden] [rows, 2 * hidden].
+  let joined: Rows
+  /// Output of the final norm [rows, hidden]: what the head, and the MTP module, see.
+  let hidden: Rows
+  /// Output of the last MTP module's norm [rows, hidden].
+  let draftHidden: Rows
+  /// Logits of as many rows as the head computes at a time [logitRows, vocabulary].
+  let logits: Rows
+
+  init(_ c: ModelConfiguration, rows: Int, logitRows: Int, threads: Int) {
+    rowCapacity = rows
+    let heads = c.headCount
+    let latentWidth = c.latentRank + c.ropeWidth
+    residual = arena.rows(rows, width: c.hiddenSize)
+    normed = arena.rows(rows, width: c.hiddenSize)
+    update = arena.rows(rows, width: c.hiddenSize)
+    rotation = arena.rows(rows, width: c.ropeWidth)
+    queryLatent = arena.rows(rows, width: c.queryRank ?? 1)
+    query = arena.rows(rows, width: heads * (c.nopeWidth + c.ropeWidth))
+    absorbedQuery = arena.rows(rows, width: heads * latentWidth)
+    latent = arena.rows(rows, width: latentWidth)
+    attended = arena.rows(rows, width: heads * c.latentRank)
+    values = arena.rows(rows, width: heads * c.valueWidth)
+    let group = LatentAttention.headGroup
+    var scores: [Rows] = []
+    var softmax: [Rows] = []
+    for _ in 0..<threads {
+      scores.append(arena.rows(group, width: LatentStorage.tokensPerPage))
+      softmax.append(arena.rows(3, width: group))
+    }
+    self.scores = scores
+    self.softmax = softmax
+    let widest = max(c.intermediateSize, c.expertIntermediateSize * c.sharedExpertCount)
+    gate = arena.rows(rows, width: widest)
+    up = arena.rows(rows, width: widest)
+    shared = arena.rows(rows, width: c.hiddenSize)
+    routerScores = arena.rows(rows, width: c.routedExpertCount)
+    let routed = rows * c.expertsPerToken
+    expertInput = arena.rows(routed, width: c.hiddenSize)
+    expertGate = arena.rows(routed, width: c.expertIntermediateSize)
+    expertUp = arena.rows(routed, width: c.expertIntermediateSize)
+    expertOutput = arena.rows(routed, width: c.hiddenSize)
+    joined = arena.rows(rows, width: 2 * c.hiddenSize)
+    hidden = arena.rows(rows, width: c.hiddenSize)
+    draftHidden = arena.rows(rows, width: c.hiddenSize)
+    logits = arena.rows(logitRows, width: c.vocabularySize)
+  }
+}

@@ -1,0 +1,54 @@
+// What one forward pass computes: rows of several sequences, back to back.
+
+/// Consecutive tokens of one sequence. Their latents go to, and are read from, its pages.
+public struct Segment: Sendable {
+  /// Position of the first token in its sequence.
+  public var firstPosition: Int
+  public var tokenCount: Int
+  /// The sequence's pages; page i holds positions 64 i to 64 i + 63.
+  public var pages: [PageIndex]
+
+  public init(firstPosition: Int, tokenCount: Int, pages: [PageIndex]) {
+    precondition(firstPosition >= 0 && tokenCount > 0, "empty segment")
+    let end = firstPosition + tokenCount
+    precondition(
+      pages.count * LatentStorage.tokensPerPage >= end, "pages do not cover the positions")
+    self.firstPosition = firstPosition
+    self.tokenCount = tokenCount
+    self.pages = pages
+  }
+}
+
+/// The rows of one forward pass, in the order of arrival of their sequences.
+public struct ForwardBatch: Sendable {
+  public private(set) var tokens: [Int32] = []
+  /// Where each row stands: its position and its segment.
+  public private(set) var positions: [Int] = []
+  private(set) var segmentOfRow: [Int] = []
+  public private(set) var segments: [Segment] = []
+
+  public init() {}
+
+  public var rowCount: Int { tokens.count }
+
+  /// Adds a segment; its rows follow those already there.
+  public mutating func append(_ segment: Segment, tokens newTokens: some Collection<Int32>) {
+    precondition(newTokens.count == segment.tokenCount, "one token per row")
+    tokens.append(contentsOf: newTokens)
+    for offset in 0..<segment.tokenCount {
+      positions.append(segment.firstPosition + offset)
+      segmentOfRow.append(segments.count)
+    }
+    segments.append(segment)
+  }
+
+  public mutating func removeAll() {
+    tokens.removeAll(keepingCapacity: true)
+    positions.removeAll(keepingCapacity: true)
+    segmentOfRow.removeAll(keepingCapacity: true)
+    segments.removeAll(keepingCapacity: true)
+  }
+
+  /// The pages of the sequence that row `row` belongs to.
+  func pages(ofRow row: Int) -> [PageIndex] { segments[segmentOfRow[row]].pages }
+}

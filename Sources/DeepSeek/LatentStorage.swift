@@ -1,0 +1,79 @@
+// Bytes and pages of the latent cache. Which page belongs to whom is the allocator's business.
+
+import Compute
+
+/// Number of one page of the latent pool.
+public struct PageIndex: Hashable, Sendable {
+  public let rawValue: Int
+
+  public init(_ rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// What one token leaves behind: per layer (MTP layers included) the normed latent followed by the
+/// rotated rope key, `latentRank + ropeWidth` elements (DeepSeek-V2 paper, section 2.1.2).
+public struct LatentShape: Equatable, Sendable {
+  public let layerCount: Int
+  public let latentRank: Int
+  public let ropeWidth: Int
+  /// float32 or bfloat16.
+  public let format: ElementFormat
+
+  public init(layerCount: Int, latentRank: Int, ropeWidth: Int, format: ElementFormat) {
+    self.layerCount = layerCount
+    self.latentRank = latentRank
+    self.ropeWidth = ropeWidth
+    self.format = format
+  }
+
+  public var width: Int { latentRank + ropeWidth }
+  public var bytesPerToken: Int { layerCount * width * format.byteCount }
+  public var bytesPerPage: Int { bytesPerToken * LatentStorage.tokensPerPage }
+}
+
+/// One allocation of `pageCount` pages; a page holds the latents of 64 consecutive positions of one
+/// sequence, layer after layer: [layers, 64, width].
+@safe
+public final class LatentStorage: @unchecked Sendable {
+  // Unchecked: the engine thread writes rows before the pool's threads read them in the same step.
+  public static let tokensPerPage = 64
+
+  public let shape: LatentShape
+  public let pageCount: Int
+  private let bytes: UnsafeMutableRawPointer
+
+  /// The system hands out the memory page by page as it is first written.
+  public init(shape: LatentShape, pageCount: Int) {
+    precondition(pageCount > 0, "an empty pool serves nobody")
+    precondition(shape.format == .float32 || shape.format == .bfloat16, "latent format")
+    self.shape = shape
+    self.pageCount = pageCount
+    unsafe bytes = .allocate(byteCount: shape.bytesPerPage * pageCount, alignment: 64)
+  }
+
+  deinit { unsafe bytes.deallocate() }
+
+  private func layerBytes(_ page: PageIndex, layer: Int) -> UnsafeMutableRawPointer {
+    precondition(page.rawValue >= 0 && page.rawValue < pageCount, "page out of bounds")
+    precondition(layer >= 0 && layer < shape.layerCount, "layer out of bounds")
+    let layerSize = shape.bytesPerPage / shape.layerCount
+    return unsafe bytes + page.rawValue * shape.bytesPerPage + layer * layerSize
+  }
+
+  /// Stores the latent row of the token in slot `slot` (0 to 63) of a page.
+  func write(_ row: Rows, row index: Int, page: PageIndex, slot: Int, layer: Int) {
+    precondition(slot >= 0 && slot < Self.tokensPerPage, "slot out of bounds")
+    let size = shape.width * shape.format.byteCount
+    let target = unsafe UnsafeMutableRawBufferPointer(
+      start: layerBytes(page, layer: layer) + slot * size, count: size)
+    unsafe Elementwise.encode(row, row: index, as: shape.format, into: target)
+  }
+
+  /// The first `columns` elements of each of the 64 rows of a page: all of them are the keys, the
+  /// first `latentRank` the values. Slots not yet written hold anything.
+  func matrix(_ page: PageIndex, layer: Int, columns: Int) -> MatrixView {
+    let size = shape.bytesPerPage / shape.layerCount
+    return unsafe MatrixView(
+      format: shape.format, rows: Self.tokensPerPage, columns: columns, rowStride: shape.width,
+      bytes: UnsafeRawBufferPointer(start: layerBytes(page, layer: layer), count: size))
+  }
+}

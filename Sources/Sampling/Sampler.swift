@@ -1,0 +1,60 @@
+// Logits to token, deterministically.
+
+/// Chooses the tokens of one choice of one request. The choice at a position depends on the logits,
+/// the parameters, the tokens accepted so far and the position alone.
+public struct Sampler: Sendable {
+  public let parameters: SamplingParameters
+  private let choice: Int
+  private var history: TokenHistory?
+
+  /// - Parameters:
+  ///   - choice: index among the `n` answers to one prompt; each draws its own noise.
+  ///   - prompt: token ids below the vocabulary size, as those of `logitBias`.
+  public init(_ parameters: SamplingParameters, choice: Int, prompt: [Int32]) {
+    self.parameters = parameters
+    self.choice = choice
+    history = parameters.changesLogits ? TokenHistory(prompt: prompt) : nil
+  }
+
+  /// Records a token as generated, for the penalties of later positions.
+  public mutating func accept(_ token: Int32) { history?.append(token) }
+
+  /// The token of `position` (counted from the start of the prompt).
+  /// - Parameter logits: as the model computed them [vocabulary].
+  public func sample(_ logits: Span<Float>, position: Int) -> Int32 {
+    guard parameters.temperature > 0 || history != nil else { return Self.largest(logits) }
+    var adjusted = logits.indices.map { logits[$0] }
+    history?.adjust(&adjusted, parameters)
+    guard parameters.temperature > 0 else { return Self.largest(adjusted.span) }
+    let factor = Float(1 / parameters.temperature)
+    for index in adjusted.indices { adjusted[index] *= factor }
+    let noise = SamplingNoise(seed: parameters.seed, choice: choice, position: position)
+    if let kept = CandidateFilter(parameters: parameters).keep(adjusted) {
+      return draw(from: kept, adjusted, noise)
+    }
+    return draw(from: adjusted.indices, adjusted, noise)
+  }
+
+  /// The candidate with the largest noisy logit; equal ones go to the lower id.
+  private func draw(
+    from candidates: some Collection<Int>, _ logits: [Float], _ noise: SamplingNoise
+  ) -> Int32 {
+    var best = candidates.first ?? 0
+    var highest = -Double.infinity
+    for token in candidates {
+      let logit = Double(logits[token])
+      guard logit + noise.gumbelBound(token) >= highest else { continue }
+      let noisy = logit + noise.gumbel(token)
+      if noisy > highest || (noisy == highest && token < best) {
+        (best, highest) = (token, noisy)
+      }
+    }
+    return Int32(best)
+  }
+
+  private static func largest(_ logits: Span<Float>) -> Int32 {
+    var best = 0
+    for index in logits.indices where logits[index] > logits[best] { best = index }
+    return Int32(best)
+  }
+}

@@ -1,0 +1,153 @@
+// The engine's loop: take submissions, plan, run, sample, publish. It owns all serving state and
+// runs on a thread of its own; other threads reach it through the inbox and hear from it through
+// token streams.
+
+import Compute
+import DeepSeek
+import Platform
+import Sampling
+
+final class Engine<Model: LanguageModel> {
+  private let model: Model
+  private let scheduler: Scheduler
+  private let inbox: EngineInbox
+  private let pulse: EnginePulse
+  private var allocator: PageAllocator
+  private var waiting: [Submission] = []
+  private var running: [SequenceState] = []
+  private var batch = ForwardBatch()
+
+  init(model: Model, limits: EngineLimits, inbox: EngineInbox, pulse: EnginePulse) {
+    precondition(model.rowCapacity >= limits.rowsPerStep, "the model holds a whole step")
+    self.model = model
+    self.inbox = inbox
+    self.pulse = pulse
+    scheduler = Scheduler(limits: limits)
+    allocator = PageAllocator(pageCount: limits.pageCount)
+  }
+
+  /// Runs until the inbox is stopped; answers that are not finished by then stay unfinished.
+  func run() {
+    while takeSubmissions() {
+      let plan = makePlan()
+      if plan.rows.isEmpty {
+        allocator.checkIntegrity()
+        pulse.rest()
+        inbox.wait()
+        continue
+      }
+      pulse.beat()
+      run(plan)
+      sample(plan)
+      publish()
+    }
+  }
+
+  /// Takes what came in. False when the engine is to end.
+  private func takeSubmissions() -> Bool {
+    let news = inbox.take()
+    waiting.append(contentsOf: news.submissions)
+    if !news.cancellations.isEmpty {
+      let cancelled = Set(news.cancellations)
+      let before = waiting.count
+      waiting.removeAll { cancelled.contains($0.id) }
+      inbox.leaveQueue(before - waiting.count)
+      retire { cancelled.contains($0.id) }
+    }
+    return !news.isStopping
+  }
+
+  /// Plans the step and admits the sequences it begins.
+  private func makePlan() -> StepPlan {
+    let plan = scheduler.plan(
+      SchedulerView(
+        running: running.map { .init(pending: $0.pending, isPrefilling: $0.isPrefilling) },
+        waiting: waiting.prefix(scheduler.limits.maxSequences).map {
+          .init(promptCount: $0.request.prompt.count, pagesNeeded: pagesNeeded(by: $0.request))
+        },
+        freePages: allocator.freeCount))
+    for submission in waiting.prefix(plan.admitted) {
+      guard let pages = allocator.allocate(pagesNeeded(by: submission.request)) else {
+        preconditionFailure("the plan admitted more than the pool holds")
+      }
+      running.append(SequenceState(submission, pages: pages))
+    }
+    waiting.removeFirst(plan.admitted)
+    inbox.leaveQueue(plan.admitted)
+    return plan
+  }
+
+  private func pagesNeeded(by request: GenerationRequest) -> Int {
+    let size = LatentStorage.tokensPerPage
+    return (request.positionCount + size - 1) / size
+  }
+
+  /// Computes the rows of the plan.
+  private func run(_ plan: StepPlan) {
+    batch.removeAll()
+    for rows in plan.rows {
+      let sequence = running[rows.sequence]
+      let first = sequence.computed
+      batch.append(
+        Segment(firstPosition: first, tokenCount: rows.count, pages: sequence.pages),
+        tokens: sequence.tokens[first..<first + rows.count])
+    }
+    model.forward(batch)
+  }
+
+  /// Turns the rows' logits into prompt log-probabilities and next tokens.
+  private func sample(_ plan: StepPlan) {
+    var firstRow = 0
+    for rows in plan.rows {
+      let sequence = running[rows.sequence]
+      if let top = sequence.request.promptLogprobs, sequence.isPrefilling {
+        scorePrompt(sequence, rows: firstRow..<firstRow + rows.count, top: top)
+      }
+      running[rows.sequence].advance(by: rows.count)
+      firstRow += rows.count
+      if running[rows.sequence].pending == 0, running[rows.sequence].finished == nil {
+        sampleNext(&running[rows.sequence], row: firstRow - 1)
+      }
+    }
+  }
+
+  /// Sends the log-probabilities of the prompt tokens that follow the given rows.
+  private func scorePrompt(_ sequence: SequenceState, rows: Range<Int>, top: Int) {
+    let known = sequence.request.prompt.count - 1 - sequence.computed
+    let scored = Array(rows.prefix(known))
+    for block in stride(from: 0, to: scored.count, by: model.logitRowCapacity) {
+      let part = scored[block..<min(block + model.logitRowCapacity, scored.count)]
+      let logits = model.logits(ofRows: part)
+      sequence.stream.send(
+        .prompt(
+          part.indices.map { index in
+            let next = sequence.tokens[sequence.computed + index + 1]
+            return logits.withRow(index - block) { TokenLogprobs($0, token: next, top: top) }
+          }))
+    }
+  }
+
+  private func sampleNext(_ sequence: inout SequenceState, row: Int) {
+    model.logits(ofRows: CollectionOfOne(row)).withRow(0) { logits in
+      let token = sequence.sampler.sample(logits, position: sequence.tokens.count)
+      let logprobs = sequence.request.logprobs.map {
+        TokenLogprobs(logits, token: token, top: $0)
+      }
+      sequence.append(token)
+      sequence.stream.send(.token(token, logprobs))
+    }
+  }
+
+  /// Ends what is finished and returns its pages.
+  private func publish() {
+    for sequence in running {
+      if let reason = sequence.finished { sequence.stream.send(.finished(reason)) }
+    }
+    retire { $0.finished != nil }
+  }
+
+  private func retire(_ isOver: (SequenceState) -> Bool) {
+    for sequence in running where isOver(sequence) { allocator.release(sequence.pages) }
+    running.removeAll(where: isOver)
+  }
+}

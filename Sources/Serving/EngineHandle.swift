@@ -1,0 +1,66 @@
+// The engine as the rest of the program sees it.
+
+import Platform
+import Synchronization
+
+/// Starts an engine on its own thread and passes requests to it. May be used from any thread.
+public final class EngineHandle: Sendable {
+  public let limits: EngineLimits
+  private let inbox: EngineInbox
+  private let pulse = EnginePulse()
+  private let thread: Thread
+
+  /// - Throws: when the thread cannot be started.
+  public init(model: some LanguageModel, limits: EngineLimits) throws(PlatformError) {
+    let inbox = EngineInbox(queueLength: limits.queueLength)
+    let pulse = pulse
+    self.limits = limits
+    self.inbox = inbox
+    thread = try Thread {
+      Engine(model: model, limits: limits, inbox: inbox, pulse: pulse).run()
+    }
+  }
+
+  deinit {
+    inbox.stop()
+    thread.join()
+  }
+
+  /// Queues a request.
+  /// - Parameter notify: called on the engine's thread when the stream has events again; it must
+  ///   return at once.
+  public func submit(
+    _ request: GenerationRequest, notify: @escaping @Sendable () -> Void
+  ) throws(ServingError) -> TokenStream {
+    precondition(!request.prompt.isEmpty && request.maxTokens >= 0, "malformed request")
+    guard request.positionCount <= limits.contextLength else {
+      throw .promptTooLong(tokens: request.prompt.count, limit: limits.contextLength - 1)
+    }
+    let inbox = inbox
+    return try inbox.submit(request) { id in
+      // Each step scores at least one prompt token or sends one token; one event ends it all.
+      TokenStream(
+        capacity: request.prompt.count + request.maxTokens + 1, notify: notify,
+        cancelled: { inbox.cancel(id) })
+    }
+  }
+
+  /// Seconds since the running step began; nil while the engine has nothing to do.
+  public var stepAge: Double? { pulse.age }
+}
+
+/// When the engine last began a step, readable from any thread.
+final class EnginePulse: Sendable {
+  /// Nanoseconds of the monotonic clock; 0 while resting.
+  private let lastStep = Atomic<UInt64>(0)
+
+  func beat() { lastStep.store(MonotonicClock.nanoseconds, ordering: .relaxed) }
+  func rest() { lastStep.store(0, ordering: .relaxed) }
+
+  var age: Double? {
+    let began = lastStep.load(ordering: .relaxed)
+    guard began > 0 else { return nil }
+    let now = MonotonicClock.nanoseconds
+    return now > began ? Double(now - began) / 1e9 : 0
+  }
+}

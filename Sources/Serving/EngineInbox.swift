@@ -1,0 +1,88 @@
+// The door into the engine: submissions and cancellations, bounded.
+
+import Platform
+import Synchronization
+
+/// A request on its way to the engine.
+struct Submission: Sendable {
+  let id: SequenceID
+  let request: GenerationRequest
+  let stream: TokenStream
+}
+
+/// What other threads want of the engine. Sequences count against the bound until they are admitted.
+final class EngineInbox: Sendable {
+  struct Contents: Sendable {
+    var submissions: [Submission] = []
+    var cancellations: [SequenceID] = []
+    var isStopping = false
+  }
+
+  private struct State {
+    var contents = Contents()
+    var waiting = 0
+    var nextID = 0
+  }
+
+  private let state = Mutex(State())
+  private let hasNews = Atomic<Bool>(false)
+  private let alarm = Condition()
+  private let queueLength: Int
+
+  init(queueLength: Int) { self.queueLength = queueLength }
+
+  /// Adds a request, for which `makeStream` is called with its number.
+  func submit(
+    _ request: GenerationRequest, makeStream: (SequenceID) -> TokenStream
+  ) throws(ServingError) -> TokenStream {
+    let stream = try state.withLock { state throws(ServingError) in
+      guard !state.contents.isStopping else { throw .stopped }
+      guard state.waiting < queueLength else { throw .queueFull(limit: queueLength) }
+      let id = SequenceID(rawValue: state.nextID)
+      let stream = makeStream(id)
+      state.nextID += 1
+      state.waiting += 1
+      state.contents.submissions.append(Submission(id: id, request: request, stream: stream))
+      return stream
+    }
+    announce()
+    return stream
+  }
+
+  func cancel(_ id: SequenceID) {
+    state.withLock { $0.contents.cancellations.append(id) }
+    announce()
+  }
+
+  /// Ends the engine's loop after its current step.
+  func stop() {
+    state.withLock { $0.contents.isStopping = true }
+    announce()
+  }
+
+  private func announce() {
+    hasNews.store(true, ordering: .sequentiallyConsistent)
+    alarm.broadcast()
+  }
+
+  /// Called by the engine: sleeps until there is news.
+  func wait() {
+    alarm.wait { hasNews.load(ordering: .sequentiallyConsistent) }
+  }
+
+  /// Called by the engine: everything since the last call.
+  func take() -> Contents {
+    hasNews.store(false, ordering: .sequentiallyConsistent)
+    return state.withLock { state in
+      let contents = state.contents
+      state.contents.submissions.removeAll()
+      state.contents.cancellations.removeAll()
+      return contents
+    }
+  }
+
+  /// Called by the engine: so many sequences no longer wait.
+  func leaveQueue(_ count: Int) {
+    state.withLock { $0.waiting -= count }
+  }
+}

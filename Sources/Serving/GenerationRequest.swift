@@ -1,0 +1,74 @@
+// What the engine is asked for, in token ids.
+
+import Sampling
+
+/// Number of one sequence, unique within the life of an engine.
+public struct SequenceID: Hashable, Sendable {
+  let rawValue: Int
+}
+
+/// One answer to one prompt. A request with `n` choices is `n` of these.
+public struct GenerationRequest: Sendable {
+  /// At least one token, each below the vocabulary size.
+  public var prompt: [Int32]
+  public var sampling: SamplingParameters
+  /// Index among the choices of one prompt.
+  public var choice: Int
+  /// The most tokens to generate; 0 only evaluates the prompt.
+  public var maxTokens: Int
+  /// Tokens that end the answer; the ending token is the last one sent.
+  public var stopTokens: Set<Int32>
+  /// How many alternatives to report with each token's log-probability; nil reports none at all.
+  public var logprobs: Int?
+  /// The same for the tokens of the prompt, from the second on.
+  public var promptLogprobs: Int?
+
+  public init(
+    prompt: [Int32], sampling: SamplingParameters, choice: Int = 0, maxTokens: Int,
+    stopTokens: Set<Int32> = [], logprobs: Int? = nil, promptLogprobs: Int? = nil
+  ) {
+    self.prompt = prompt
+    self.sampling = sampling
+    self.choice = choice
+    self.maxTokens = maxTokens
+    self.stopTokens = stopTokens
+    self.logprobs = logprobs
+    self.promptLogprobs = promptLogprobs
+  }
+
+  /// Positions that need a latent: the last generated token is never fed back.
+  var positionCount: Int { prompt.count + max(maxTokens - 1, 0) }
+}
+
+/// Why an answer ended.
+public enum FinishReason: Sendable, Equatable {
+  /// A stop token was generated.
+  case stop
+  /// `maxTokens` were generated.
+  case length
+}
+
+/// What the engine says about one sequence, in order.
+public enum GenerationEvent: Sendable, Equatable {
+  /// Log-probabilities of the next tokens of the prompt.
+  case prompt([TokenLogprobs])
+  case token(Int32, TokenLogprobs?)
+  /// The last event.
+  case finished(FinishReason)
+}
+
+/// Why the engine does not take a request.
+public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
+  case promptTooLong(tokens: Int, limit: Int)
+  case queueFull(limit: Int)
+  case stopped
+
+  public var description: String {
+    switch self {
+    case .promptTooLong(let tokens, let limit):
+      "the prompt has \(tokens) tokens, this server takes \(limit) with at least one generated"
+    case .queueFull(let limit): "\(limit) requests are already waiting"
+    case .stopped: "the engine is shutting down"
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// The door out of the engine: one bounded queue per sequence.
+
+import Synchronization
+
+/// Events of one sequence, from the engine's thread to its reader.
+///
+/// The queue is bounded by what was asked for: a sequence cannot send more events than it has prompt
+/// chunks and tokens, so the engine never waits for a reader.
+public final class TokenStream: Sendable {
+  private struct State {
+    var events: [GenerationEvent] = []
+    var sent = 0
+  }
+
+  private let state = Mutex(State())
+  private let capacity: Int
+  private let notify: @Sendable () -> Void
+  private let cancelled: @Sendable () -> Void
+
+  /// - Parameters:
+  ///   - notify: called on the engine's thread when events wait that did not before.
+  ///   - cancelled: called when the reader loses interest.
+  init(
+    capacity: Int, notify: @escaping @Sendable () -> Void,
+    cancelled: @escaping @Sendable () -> Void
+  ) {
+    self.capacity = capacity
+    self.notify = notify
+    self.cancelled = cancelled
+  }
+
+  /// Called by the engine.
+  func send(_ event: GenerationEvent) {
+    let wasEmpty = state.withLock { state in
+      precondition(state.sent < capacity, "more events than the request can have")
+      state.sent += 1
+      state.events.append(event)
+      return state.events.count == 1
+    }
+    if wasEmpty { notify() }
+  }
+
+  /// Takes all events that wait.
+  public func drain() -> [GenerationEvent] {
+    state.withLock { state in
+      let events = state.events
+      state.events.removeAll(keepingCapacity: true)
+      return events
+    }
+  }
+
+  /// Ends the sequence: nothing more is computed for it. May be called at any time.
+  public func cancel() { cancelled() }
+}
