@@ -24,6 +24,9 @@ let package = Package(
       name: "Serving", dependencies: ["DeepSeek", "Sampling", "Platform", "Compute"],
       swiftSettings: strict),
     .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
+    .testTarget(
+      name: "DeepSeekTests", dependencies: ["DeepSeek", "Weights", "Compute", "Platform", "JSON"],
+      swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
     .testTarget(name: "SamplingTests", dependencies: ["Sampling"], swiftSettings: strict),
   ]

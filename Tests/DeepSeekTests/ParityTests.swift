@@ -1,0 +1,133 @@
+import Compute
+import DeepSeek
+import Testing
+
+@Suite("Parity with the published models")
+struct ParityTests {
+  static let cases = ["v2_greedy_lite", "v3_fp8_block", "v3_full_sharded", "v3_mtp"]
+  static let tolerance = 5e-3
+
+  @Test("log-probabilities at every position, in one pass and in chunks", arguments: cases)
+  func logits(name: String) throws {
+    let parity = try ParityCase(name)
+    let runner = try SequenceRunner(directory: parity.directory)
+    let vocabulary = parity.vocabularySize
+    var bits: [[UInt32]] = []
+    for chunk in [parity.tokens.count, 1, 7, 64] {
+      var chunkBits: [UInt32] = []
+      runner.forEachRow(parity.tokens, chunk: chunk) { position, logits in
+        let row = array(logits)
+        chunkBits += row.map(\.bitPattern)
+        let expected = parity.expected["logits"]!.values[
+          position * vocabulary..<(position + 1) * vocabulary]
+        let worst = zip(logSoftmax(row), logSoftmax(expected)).map { abs($0 - $1) }.max()!
+        #expect(worst < Self.tolerance, "\(name) chunk \(chunk) position \(position): \(worst)")
+      }
+      bits.append(chunkBits)
+    }
+    #expect(bits.allSatisfy { $0 == bits[0] }, "a chunk size changed a bit")
+  }
+
+  @Test("the greedy continuation is the recorded one", arguments: cases)
+  func greedy(name: String) throws {
+    let parity = try ParityCase(name)
+    let runner = try SequenceRunner(directory: parity.directory)
+    let promptCount = parity.tokens.count - 32
+    var tokens = Array(parity.tokens[..<promptCount])
+    var next: Int32 = 0
+    runner.forEachRow(tokens, chunk: 256) { _, logits in next = Int32(largestIndex(array(logits))) }
+    for _ in 0..<32 {
+      tokens.append(next)
+      runner.model.forward(runner.batch([next], at: tokens.count - 1))
+      runner.model.logits(ofRows: [0]).withRow(0) { next = Int32(largestIndex(array($0))) }
+    }
+    #expect(tokens == parity.tokens)
+  }
+
+  @Test("MTP logits at every position, in one pass and in chunks", arguments: ["v3_fp8_block", "v3_mtp"])
+  func mtp(name: String) throws {
+    let parity = try ParityCase(name)
+    let runner = try SequenceRunner(directory: parity.directory)
+    let model = runner.model
+    let expected = parity.expected["mtp_logits"]!
+    let vocabulary = expected.shape[1]
+    let rows = parity.tokens.count - 1
+    for chunk in [rows, 1, 7, 64] {
+      for start in stride(from: 0, to: rows, by: chunk) {
+        let part = start..<min(start + chunk, rows)
+        let hidden = model.forward(runner.batch(parity.tokens[part], at: start))
+        let next = parity.tokens[part.lowerBound + 1...part.upperBound]
+        let drafted = model.draft(runner.batch(next, at: start), hidden: hidden, module: 0)
+        for row in 0..<part.count {
+          model.draftLogits(drafted.rows(row..<row + 1), module: 0).withRow(0) { logits in
+            let position = start + row
+            let reference = expected.values[position * vocabulary..<(position + 1) * vocabulary]
+            let worst = zip(logSoftmax(array(logits)), logSoftmax(reference))
+              .map { abs($0 - $1) }.max()!
+            #expect(worst < Self.tolerance, "\(name) chunk \(chunk) row \(position): \(worst)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test("tiers, threads and other sequences in the batch change no bit", arguments: cases)
+  func oneArithmetic(name: String) throws {
+    let parity = try ParityCase(name)
+    let tokens = Array(parity.tokens.prefix(90))
+    func run(_ runner: SequenceRunner) -> [UInt32] {
+      var bits: [UInt32] = []
+      runner.forEachRow(tokens, chunk: 33) { _, logits in bits += array(logits).map(\.bitPattern) }
+      return bits
+    }
+    let latents = ElementFormat.bfloat16
+    let reference = run(
+      try SequenceRunner(directory: parity.directory, tier: .scalar, latents: latents))
+    for tier in KernelTier.allCases where Kernels(tier: tier) != nil {
+      for threads in [1, 2, 3] {
+        let runner = try SequenceRunner(
+          directory: parity.directory, tier: tier, threads: threads, latents: latents)
+        #expect(run(runner) == reference, "\(tier), \(threads) threads")
+      }
+    }
+    #expect(try batchedBits(parity, tokens, latents) == reference, "beside another sequence")
+  }
+
+  /// The same tokens, with rows of a second sequence before and after them in each pass.
+  private func batchedBits(
+    _ parity: ParityCase, _ tokens: [Int32], _ latents: ElementFormat
+  ) throws -> [UInt32] {
+    let runner = try SequenceRunner(directory: parity.directory, latents: latents)
+    let other = Array(tokens.reversed())
+    let (ours, theirs) = (Array(runner.pages[..<4]), Array(runner.pages[4...]))
+    var bits: [UInt32] = []
+    for start in stride(from: 0, to: tokens.count, by: 30) {
+      var batch = ForwardBatch()
+      batch.append(
+        Segment(firstPosition: start / 3, tokenCount: 10, pages: theirs),
+        tokens: other[start / 3..<start / 3 + 10])
+      batch.append(
+        Segment(firstPosition: start, tokenCount: 30, pages: ours), tokens: tokens[start..<start + 30])
+      runner.model.forward(batch)
+      for block in stride(from: 10, to: 40, by: 15) {
+        let logits = runner.model.logits(ofRows: block..<block + 15)
+        for row in 0..<15 { logits.withRow(row) { bits += array($0).map(\.bitPattern) } }
+      }
+    }
+    return bits
+  }
+
+  @Test("BF16 latents stay close", arguments: cases)
+  func bfloat16Latents(name: String) throws {
+    let parity = try ParityCase(name)
+    let runner = try SequenceRunner(directory: parity.directory, latents: .bfloat16)
+    let vocabulary = parity.vocabularySize
+    var agreement = 0
+    runner.forEachRow(parity.tokens, chunk: 64) { position, logits in
+      let expected = Array(
+        parity.expected["logits"]!.values[position * vocabulary..<(position + 1) * vocabulary])
+      if largestIndex(array(logits)) == largestIndex(expected) { agreement += 1 }
+    }
+    #expect(Double(agreement) > 0.95 * Double(parity.tokens.count), "\(agreement) agree")
+  }
+}
