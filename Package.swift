@@ -18,16 +18,27 @@ let package = Package(
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
     .target(name: "Sampling", swiftSettings: strict),
     .target(name: "Weights", dependencies: ["Compute", "Platform", "JSON"], swiftSettings: strict),
-    .target(
-      name: "DeepSeek", dependencies: ["Compute", "Weights", "JSON"], swiftSettings: strict),
+    .target(name: "DeepSeek", dependencies: ["Compute", "Weights", "JSON"], swiftSettings: strict),
     .target(
       name: "Serving", dependencies: ["DeepSeek", "Sampling", "Platform", "Compute"],
       swiftSettings: strict),
-    .testTarget(name: "ComputeTests", dependencies: ["Compute"], swiftSettings: strict),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "DeepSeekTests", dependencies: ["DeepSeek", "Weights", "Compute", "Platform", "JSON"],
+      name: "PlatformTests", dependencies: ["Platform", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
-    .testTarget(name: "SamplingTests", dependencies: ["Sampling"], swiftSettings: strict),
+    .testTarget(
+      name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SamplingTests", dependencies: ["Sampling", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "WeightsTests", dependencies: ["Weights", "Compute", "Platform", "JSON", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "DeepSeekTests",
+      dependencies: ["DeepSeek", "Weights", "Compute", "Platform", "JSON", "TestSupport"],
+      swiftSettings: strict),
   ]
 )

@@ -12,6 +12,8 @@ public enum PlatformError: Error, Equatable, Sendable, CustomStringConvertible {
   case notARegularFile(String)
   /// A file with more bytes than its reader is prepared to hold.
   case fileTooLarge(path: String, limit: Int)
+  /// A file of the kernel that does not read as documented.
+  case malformedFile(String)
 
   public var description: String {
     switch self {
@@ -24,6 +26,8 @@ public enum PlatformError: Error, Equatable, Sendable, CustomStringConvertible {
       return "\(path): not a regular file"
     case .fileTooLarge(let path, let limit):
       return "\(path): larger than \(limit) bytes"
+    case .malformedFile(let path):
+      return "\(path): not in the expected form"
     }
   }
 
