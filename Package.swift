@@ -17,6 +17,7 @@ let package = Package(
     .target(name: "Platform", swiftSettings: strict),
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
     .target(name: "Sampling", swiftSettings: strict),
+    .target(name: "HTTP", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Weights", dependencies: ["Compute", "Platform", "JSON"], swiftSettings: strict),
     .target(name: "DeepSeek", dependencies: ["Compute", "Weights", "JSON"], swiftSettings: strict),
     .target(
@@ -32,6 +33,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "SamplingTests", dependencies: ["Sampling", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "WeightsTests", dependencies: ["Weights", "Compute", "Platform", "JSON", "TestSupport"],

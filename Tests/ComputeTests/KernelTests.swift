@@ -1,19 +1,7 @@
 import Compute
 import Glibc
+import TestSupport
 import Testing
-
-/// A generator whose seed a failing test prints (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
 
 /// A random matrix in guarded memory, and its elements as Double by the formats' definitions.
 struct RandomMatrix {
@@ -125,7 +113,7 @@ struct KernelTests {
   @Test("linear: the scalar definition sums right, every tier returns its bits")
   func linear() {
     let seed = UInt64.random(in: 0 ... .max)
-    var g = SeededGenerator(state: seed)
+    var g = SeededGenerator(seed: seed)
     for format in ElementFormat.allCases {
       for (rows, outputs, columns) in [
         (1, 1, 1), (1, 9, 15), (1, 19, 64), (2, 4, 33), (3, 7, 17), (4, 8, 48), (5, 13, 129),
@@ -157,7 +145,7 @@ struct KernelTests {
   @Test("linearTransposed: the scalar definition sums right, every tier returns its bits")
   func linearTransposed() {
     let seed = UInt64.random(in: 0 ... .max)
-    var g = SeededGenerator(state: seed)
+    var g = SeededGenerator(seed: seed)
     for format in ElementFormat.allCases {
       for (rows, inputs, columns) in [
         (1, 1, 1), (1, 20, 40), (2, 3, 16), (3, 32, 65), (4, 7, 128), (5, 64, 100), (8, 24, 48),
@@ -201,7 +189,7 @@ struct KernelTests {
   @Test("softmaxStep over pages equals one softmax, in every tier with the same bits")
   func softmax() {
     let seed = UInt64.random(in: 0 ... .max)
-    var g = SeededGenerator(state: seed)
+    var g = SeededGenerator(seed: seed)
     for widths in [[1], [64, 64, 5], [17], [64, 1], [30, 31, 32]] {
       let pages = widths.map { randomRows(3, $0, using: &g) }
       var reference: Rows?
@@ -246,7 +234,7 @@ struct KernelTests {
   @Test("rmsNorm and gatedUnit follow their formulas, in every tier with the same bits")
   func rowwise() {
     let seed = UInt64.random(in: 0 ... .max)
-    var g = SeededGenerator(state: seed)
+    var g = SeededGenerator(seed: seed)
     for width in [1, 15, 16, 31, 64, 100, 256] {
       let x = randomRows(3, width, using: &g)
       let u = randomRows(3, width, using: &g)

@@ -1,5 +1,6 @@
 import Compute
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Worker pool")
@@ -37,7 +38,7 @@ struct WorkerPoolTests {
 
   @Test("a product has the same bits with any number of threads")
   func sameBits() throws {
-    var g = SeededGenerator(state: 7)
+    var g = SeededGenerator(seed: 7)
     let w = RandomMatrix(.bfloat16, rows: 300, columns: 256, padding: 0, using: &g)
     let arena = ScratchArena()
     let x = arena.rows(5, width: 256)

@@ -1,0 +1,328 @@
+// One HTTP/1.1 connection as a state machine without IO (RFC 9112, section 9). Its shell tells it
+// what happened (bytes came, bytes left, the handler answered, time ran out) and performs the
+// actions that come back, in order. Requests are parsed and answered one after the other: what a
+// client pipelines waits, unparsed, until the former answer is complete.
+//
+// A client that ends its side of the stream is gone: a close cannot be told from a half-close
+// until something is written, and work for nobody is what must stop. An answer that is already
+// complete is still sent, so a client that shuts down its side after asking gets every answer
+// that needed no waiting.
+
+package struct Connection {
+  /// What the shell has to do.
+  package enum Action: Equatable {
+    /// Append to the unsent bytes.
+    case send([UInt8])
+    /// Hand the request to the handler.
+    case handle(Request)
+    /// The handler's request is over, unanswered or half answered.
+    case clientGone
+    /// A streaming handler has room to write again.
+    case roomAvailable
+    /// Everything is sent: end the sending side, and await the client's end.
+    case shutdownWrite
+    /// Drop what is unsent and close.
+    case close
+  }
+
+  /// What the connection waits for from its client; each has its time-out.
+  package enum Wait { case request, head, body, send, linger }
+
+  /// A wait and a number that changes with every progress, when its time begins anew.
+  package struct Deadline: Equatable {
+    package let wait: Wait
+    let progress: Int
+  }
+
+  private enum Phase {
+    case receiving
+    case responding(Exchange)
+    /// The last answer is given; what comes in is dropped.
+    case draining
+    /// All is sent and the sending side ended. Closing at once would let the kernel answer bytes
+    /// still on their way with a reset, which may destroy the answer before the client reads it
+    /// (RFC 9112, section 9.6).
+    case lingering
+    case closed
+  }
+
+  /// What matters of the request that is being answered.
+  private struct Exchange {
+    let isHead: Bool
+    let minorVersion: Int
+    var keepsAlive: Bool
+    var stream: ResponseFraming?
+  }
+
+  private let limits: HTTPLimits
+  private let errorFormat: ErrorFormat
+  private let time: @Sendable () -> Int
+  private var parser: RequestParser
+  private var phase = Phase.receiving
+  private var isStopping = false
+  private var inputEnded = false
+  private var unsent = 0
+  private var isFull = false
+  private var progress = 0
+
+  /// `time` gives seconds since 1970.
+  package init(
+    limits: HTTPLimits, errorFormat: ErrorFormat, peer: String, time: @escaping @Sendable () -> Int
+  ) {
+    self.limits = limits
+    self.errorFormat = errorFormat
+    self.time = time
+    parser = RequestParser(limits: limits, peer: peer)
+  }
+
+  // MARK: - State the shell reads
+
+  /// Whether unsent bytes are few enough for a handler to write more.
+  package var hasRoom: Bool { !isFull }
+
+  /// Whether the shell should read from the socket.
+  package var wantsInput: Bool {
+    if inputEnded { return false }
+    return switch phase {
+    case .receiving: hasRoom || parser.bufferedBytes < limits.pipelinedBytes
+    case .responding: parser.bufferedBytes < limits.pipelinedBytes
+    case .draining, .lingering: true
+    case .closed: false
+    }
+  }
+
+  /// What the client is being waited for; nil while the handler works and nothing is unsent.
+  package var deadline: Deadline? {
+    let wait: Wait
+    switch phase {
+    case .closed: return nil
+    case .lingering: wait = .linger
+    case _ where unsent > 0: wait = .send
+    case .responding, .draining: return nil
+    case .receiving:
+      switch parser.position {
+      case .betweenRequests: wait = .request
+      case .head: wait = .head
+      case .body: wait = .body
+      }
+    }
+    return Deadline(wait: wait, progress: progress)
+  }
+
+  // MARK: - Events from the socket
+
+  package mutating func receive(_ bytes: [UInt8]) -> [Action] {
+    switch phase {
+    case .receiving, .responding: parser.append(bytes)
+    case .draining, .lingering, .closed: return []
+    }
+    return transition { $0.parse(&$1) }
+  }
+
+  /// The client ended its side.
+  package mutating func receiveEnd() -> [Action] {
+    inputEnded = true
+    switch phase {
+    case .responding, .lingering: return abort()
+    case .receiving, .draining:
+      phase = .draining
+      return transition { _, _ in }
+    case .closed: return []
+    }
+  }
+
+  /// `count` of the unsent bytes were taken by the system.
+  package mutating func didSend(_ count: Int) -> [Action] {
+    precondition(count <= unsent, "more bytes sent than there were")
+    unsent -= count
+    progress += 1
+    return transition { connection, actions in
+      guard connection.isFull, connection.unsent <= connection.limits.highWaterBytes / 2 else {
+        return
+      }
+      connection.isFull = false
+      switch connection.phase {
+      case .receiving: connection.parse(&actions)
+      case .responding(let exchange) where exchange.stream != nil: actions.append(.roomAvailable)
+      default: break
+      }
+    }
+  }
+
+  /// The socket failed, or there is no more time.
+  package mutating func abort() -> [Action] {
+    defer { phase = .closed }
+    switch phase {
+    case .closed: return []
+    case .responding: return [.clientGone, .close]
+    default: return [.close]
+    }
+  }
+
+  /// The time of the present deadline has passed.
+  package mutating func timeOut() -> [Action] {
+    switch deadline?.wait {
+    case .head, .body: refuse(status: 408, message: "the request did not arrive in time")
+    case .request, .send, .linger: abort()
+    case nil: []
+    }
+  }
+
+  // MARK: - Events from the server
+
+  /// Answers whatever the client sends or has sent with an error, and closes.
+  package mutating func refuse(status: Int, message: String) -> [Action] {
+    transition { $0.refuse(RequestError(status: status, message: message), &$1) }
+  }
+
+  /// No request after the present one; closes at once when there is none.
+  package mutating func stop() -> [Action] {
+    isStopping = true
+    if case .responding(var exchange) = phase {
+      exchange.keepsAlive = false
+      phase = .responding(exchange)
+    }
+    return transition { _, _ in }
+  }
+
+  // MARK: - Events from the handler; without effect when the client is gone
+
+  /// The whole answer.
+  package mutating func respond(_ response: Response) -> [Action] {
+    transition { $0.answer(response, &$1) }
+  }
+
+  /// The beginning of an answer whose body follows by `write` and ends by `finish`.
+  package mutating func startStream(status: Int, headers: Headers) -> [Action] {
+    transition { connection, actions in
+      guard var exchange = connection.exchange(isStreaming: false) else { return }
+      // HTTP/1.0 knows no chunks: the end of the connection ends the body.
+      let framing: ResponseFraming = exchange.minorVersion == 0 ? .untilClose : .chunked
+      if framing == .untilClose { exchange.keepsAlive = false }
+      exchange.stream = framing
+      connection.phase = .responding(exchange)
+      let head = connection.head(status, headers, framing, exchange)
+      connection.send(head, &actions)
+    }
+  }
+
+  /// Body bytes of a stream. A handler that writes on while there is no room loses its client
+  /// when the write buffer's limit is reached.
+  package mutating func write(_ bytes: [UInt8]) -> [Action] {
+    guard let exchange = exchange(isStreaming: true) else { return [] }
+    // An empty chunk would end the body (RFC 9112, section 7.1).
+    if bytes.isEmpty || exchange.isHead { return [] }
+    if isFull && unsent + bytes.count > limits.writeBufferBytes { return abort() }
+    return transition { connection, actions in
+      let isChunked = exchange.stream == .chunked
+      connection.send(isChunked ? ResponseEncoder.chunk(bytes) : bytes, &actions)
+    }
+  }
+
+  /// The end of a stream.
+  package mutating func finish() -> [Action] {
+    transition { connection, actions in
+      guard let exchange = connection.exchange(isStreaming: true) else { return }
+      if exchange.stream == .chunked && !exchange.isHead {
+        connection.send(ResponseEncoder.lastChunk, &actions)
+      }
+      connection.complete(exchange, &actions)
+    }
+  }
+
+  /// The handler dropped the request. A started stream is cut, so that the client sees it is not
+  /// whole.
+  package mutating func abandon() -> [Action] {
+    guard case .responding(let exchange) = phase else { return [] }
+    if exchange.stream != nil { return abort() }
+    let error = RequestError(status: 500, message: "the request was not answered")
+    return respond(errorFormat.response(error))
+  }
+
+  // MARK: - Steps
+
+  /// Runs `step` and then closes down as far as the new state asks for it.
+  private mutating func transition(
+    _ step: (inout Connection, inout [Action]) -> Void
+  ) -> [Action] {
+    var actions: [Action] = []
+    step(&self, &actions)
+    if isStopping, case .receiving = phase, parser.position == .betweenRequests {
+      phase = .draining
+      // Nothing was asked, so there is no answer that a reset could destroy.
+      if unsent == 0 { inputEnded = true }
+    }
+    if case .draining = phase, unsent == 0 {
+      phase = inputEnded ? .closed : .lingering
+      actions.append(inputEnded ? .close : .shutdownWrite)
+    }
+    return actions
+  }
+
+  private mutating func parse(_ actions: inout [Action]) {
+    while case .receiving = phase, hasRoom {
+      do throws(RequestError) {
+        switch try parser.next() {
+        case nil: return
+        case .continueExpected: send(ResponseEncoder.continueLine, &actions)
+        case .request(let request):
+          progress += 1
+          phase = .responding(
+            Exchange(
+              isHead: request.method == .head, minorVersion: request.minorVersion,
+              keepsAlive: request.keepsAlive && !isStopping))
+          actions.append(.handle(request))
+        }
+      } catch {
+        refuse(error, &actions)
+      }
+    }
+  }
+
+  private mutating func refuse(_ error: RequestError, _ actions: inout [Action]) {
+    phase = .responding(Exchange(isHead: false, minorVersion: 1, keepsAlive: false))
+    answer(errorFormat.response(error), &actions)
+  }
+
+  private mutating func answer(_ response: Response, _ actions: inout [Action]) {
+    guard let exchange = exchange(isStreaming: false) else { return }
+    let framing = ResponseFraming.length(response.body.count)
+    var bytes = head(response.status, response.headers, framing, exchange)
+    if !exchange.isHead && response.status != 204 && response.status != 304 {
+      bytes += response.body
+    }
+    send(bytes, &actions)
+    complete(exchange, &actions)
+  }
+
+  /// The request being answered. Nil when the client is gone, which its handler may not have
+  /// heard of yet; any other call out of turn is the handler's mistake.
+  private func exchange(isStreaming: Bool) -> Exchange? {
+    switch phase {
+    case .closed: return nil
+    case .responding(let exchange) where (exchange.stream != nil) == isStreaming: return exchange
+    default: preconditionFailure("an answer out of turn")
+    }
+  }
+
+  private func head(
+    _ status: Int, _ headers: Headers, _ framing: ResponseFraming, _ exchange: Exchange
+  ) -> [UInt8] {
+    let kept = exchange.minorVersion == 0 ? "keep-alive" : nil
+    return ResponseEncoder.head(
+      status: status, headers: headers, framing: framing,
+      connection: exchange.keepsAlive ? kept : "close", time: time())
+  }
+
+  private mutating func send(_ bytes: [UInt8], _ actions: inout [Action]) {
+    unsent += bytes.count
+    if unsent >= limits.highWaterBytes { isFull = true }
+    actions.append(.send(bytes))
+  }
+
+  private mutating func complete(_ exchange: Exchange, _ actions: inout [Action]) {
+    progress += 1
+    phase = exchange.keepsAlive ? .receiving : .draining
+    parse(&actions)
+  }
+}

@@ -1,0 +1,45 @@
+// Every limit and time-out of this target, in one place. Cross-checked when a server is made.
+
+/// Sizes beyond which a request or a client is refused.
+public struct HTTPLimits: Sendable {
+  /// Bytes of a request target (414 beyond).
+  public var targetBytes = 8 << 10
+  /// Bytes of all header lines of a request, trailers included (431 beyond).
+  public var headerBytes = 32 << 10
+  /// Header lines of a request, trailers included (431 beyond).
+  public var headerCount = 100
+  /// Bytes of a request body (413 beyond).
+  public var bodyBytes = 32 << 20
+  /// Clients served at once; one more gets 503.
+  public var connections = 1024
+  /// Bytes read ahead of a running request; beyond, the socket is left alone until it is answered.
+  public var pipelinedBytes = 64 << 10
+  /// Unsent bytes at which a connection has no more room, until half of them have left.
+  public var highWaterBytes = 256 << 10
+  /// Unsent bytes at which a client is given up when a handler writes in spite of no room.
+  public var writeBufferBytes = 4 << 20
+
+  public init() {}
+
+  func check() {
+    precondition(min(targetBytes, headerBytes, headerCount, connections, pipelinedBytes) > 0)
+    precondition((0...1 << 40).contains(bodyBytes))
+    precondition(highWaterBytes > 0 && writeBufferBytes >= highWaterBytes)
+  }
+}
+
+/// Seconds after which a connection that waits for its client is closed.
+public struct HTTPTimeouts: Sendable {
+  /// Between requests of a kept connection.
+  public var idle = 75.0
+  /// From the first byte of a request to the end of its header.
+  public var head = 20.0
+  /// From the end of a header to the end of the body.
+  public var body = 120.0
+  /// While unsent bytes wait and the client takes none.
+  public var send = 30.0
+  /// After the last answer, for the client to close its side.
+  public var linger = 2.0
+
+  public init() {}
+}

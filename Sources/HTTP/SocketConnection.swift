@@ -1,0 +1,196 @@
+// The shell of a connection: owns the socket and performs what the state machine asks for.
+
+import Dispatch
+import Glibc
+import Platform
+
+/// One client's socket, watched by Dispatch sources.
+///
+/// Unchecked because all mutable state is touched on `queue` alone.
+final class SocketConnection: @unchecked Sendable {
+  /// Serial, on the pool of as many threads as there are cores.
+  let queue: DispatchQueue
+  private let socket: Socket
+  private let handler: any RequestHandler
+  private let timeouts: HTTPTimeouts
+  private let onEnd: @Sendable (SocketConnection) -> Void
+
+  private var connection: Connection
+  private var output = OutputBuffer()
+  private var actions: [Connection.Action] = []
+  private var isPerforming = false
+  private var isEnded = false
+  /// Weak, so that a handler that drops its responder is noticed.
+  private weak var responder: Responder?
+
+  private var readSource: (any DispatchSourceRead)?
+  private var writeSource: (any DispatchSourceWrite)?
+  private var deadline: Connection.Deadline?
+  private var deadlineTime = DispatchTime.distantFuture
+
+  /// `onEnd` is called on `queue`, once, when the socket is given up.
+  init(
+    socket: Socket, peer: String, configuration: ServerConfiguration,
+    handler: any RequestHandler, onEnd: @escaping @Sendable (SocketConnection) -> Void
+  ) {
+    queue = DispatchQueue(label: "http.connection", target: .global(qos: .userInitiated))
+    self.socket = socket
+    self.handler = handler
+    timeouts = configuration.timeouts
+    self.onEnd = onEnd
+    connection = Connection(
+      limits: configuration.limits, errorFormat: configuration.errorFormat, peer: peer,
+      time: { Glibc.time(nil) })
+  }
+
+  // MARK: - From the server, on any thread
+
+  /// Begins to serve.
+  func start() { queue.async { self.perform { _ in [] } } }
+
+  /// Answers 503 to whatever comes.
+  func refuse(_ message: String) {
+    queue.async { self.perform { $0.refuse(status: 503, message: message) } }
+  }
+
+  /// Ends after the present request.
+  func stop() { queue.async { self.perform { $0.stop() } } }
+
+  /// Ends now.
+  func abort() { queue.async { self.perform { $0.abort() } } }
+
+  /// The time-outs' clock; to be called every now and then.
+  func tick() {
+    queue.async {
+      if DispatchTime.now() >= self.deadlineTime { self.perform { $0.timeOut() } }
+    }
+  }
+
+  // MARK: - From the responder
+
+  /// The last reference to the responder is gone, on any thread.
+  func abandon() { queue.async { self.perform { $0.abandon() } } }
+
+  var hasRoom: Bool { connection.hasRoom }
+
+  /// Tells the state machine an event and performs what follows. Called from within an action
+  /// (a handler that answers at once), the outer call performs it.
+  func perform(_ event: (inout Connection) -> [Connection.Action]) {
+    dispatchPrecondition(condition: .onQueue(queue))
+    actions += event(&connection)
+    if isPerforming || isEnded { return }
+    isPerforming = true
+    repeat {
+      var next = 0
+      while next < actions.count {
+        let action = actions[next]
+        next += 1
+        perform(action)
+      }
+      actions.removeAll(keepingCapacity: true)
+      sendOutput()
+    } while !actions.isEmpty
+    isPerforming = false
+    if !isEnded { watch() }
+  }
+
+  private func perform(_ action: Connection.Action) {
+    switch action {
+    case .send(let bytes): output.append(bytes)
+    case .handle(let request):
+      let responder = Responder(self)
+      self.responder = responder
+      handler.handle(request, responder)
+    case .clientGone: responder?.clientGone()
+    // Not at once, so that an endless stream to a fast reader lets other connections run.
+    case .roomAvailable: queue.async { [weak responder] in responder?.roomAvailable() }
+    case .shutdownWrite: socket.shutdownWrite()
+    case .close: end()
+    }
+  }
+
+  // MARK: - The socket
+
+  private static let readSize = 64 << 10
+
+  private func receive() {
+    do throws(PlatformError) {
+      guard let bytes = try socket.receive(upTo: Self.readSize) else { return }
+      perform { bytes.isEmpty ? $0.receiveEnd() : $0.receive(bytes) }
+    } catch {
+      perform { $0.abort() }
+    }
+  }
+
+  private func sendOutput() {
+    while !output.isEmpty {
+      do throws(PlatformError) {
+        guard let count = try socket.send(output.unsent) else { return }
+        output.dropFirst(count)
+        actions += connection.didSend(count)
+      } catch {
+        output.removeAll()
+        actions += connection.abort()
+      }
+    }
+  }
+
+  /// Watches the socket for what is wanted now, and restarts the clock when something moved.
+  private func watch() {
+    if connection.wantsInput != (readSource != nil) {
+      if let readSource {
+        readSource.cancel()
+        self.readSource = nil
+      } else {
+        let source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
+        source.setEventHandler { [weak self] in self?.receive() }
+        activate(source)
+        readSource = source
+      }
+    }
+    if output.isEmpty == (writeSource != nil) {
+      if let writeSource {
+        writeSource.cancel()
+        self.writeSource = nil
+      } else {
+        let source = DispatchSource.makeWriteSource(fileDescriptor: socket.raw, queue: queue)
+        source.setEventHandler { [weak self] in self?.perform { _ in [] } }
+        activate(source)
+        writeSource = source
+      }
+    }
+    if connection.deadline != deadline {
+      deadline = connection.deadline
+      deadlineTime = deadline.map { .now() + seconds($0.wait) } ?? .distantFuture
+    }
+  }
+
+  /// A source may look at the descriptor until its cancellation is done, so each holds the socket
+  /// until then.
+  private func activate(_ source: any DispatchSourceProtocol) {
+    let socket = socket
+    source.setCancelHandler { withExtendedLifetime(socket) {} }
+    source.activate()
+  }
+
+  private func seconds(_ wait: Connection.Wait) -> Double {
+    switch wait {
+    case .request: timeouts.idle
+    case .head: timeouts.head
+    case .body: timeouts.body
+    case .send: timeouts.send
+    case .linger: timeouts.linger
+    }
+  }
+
+  private func end() {
+    isEnded = true
+    output.removeAll()
+    readSource?.cancel()
+    writeSource?.cancel()
+    readSource = nil
+    writeSource = nil
+    deadlineTime = .distantFuture
+    onEnd(self)
+  }
+}
