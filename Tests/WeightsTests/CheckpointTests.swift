@@ -9,7 +9,7 @@ import Weights
 
 @Suite("Checkpoint")
 struct CheckpointTests {
-  static let fp8 = #"{"quantization_config":{"weight_block_size":[2,3]}}"#
+  static let fp8 = #"{"quantization_config":{"weight_block_size":[2,16]}}"#
 
   @Test("tensors come back as written, at any alignment")
   func views() throws {
@@ -19,13 +19,13 @@ struct CheckpointTests {
         Tensor("b", "BF16", [3], [0, 1, 2, 3, 4, 5]), Tensor("h", "F16", [1, 1], [0, 0x3C]),
       ]))
     let checkpoint = try directory.open()
-    let a = try unsafe checkpoint.require("a", shape: [2, 2])
+    let a = try checkpoint.require("a", shape: [2, 2])
     #expect(unsafe Array(a.bytes) == littleEndian([1, -2, 3.5, 4] as [Float]))
-    #expect(unsafe a.format == .float32 && a.count == 4)
-    let b = try unsafe checkpoint.require("b", shape: [3], formats: [.bfloat16])
+    #expect(a.format == .float32 && a.count == 4)
+    let b = try checkpoint.require("b", shape: [3], formats: [.bfloat16])
     #expect(unsafe Array(b.bytes) == [0, 1, 2, 3, 4, 5])
-    let h = try unsafe checkpoint.requireMatrix("h", rows: 1, columns: 1)
-    #expect(unsafe h.values.format == .float16 && h.scales == nil)
+    let h = try checkpoint.requireMatrix("h", rows: 1, columns: 1)
+    #expect(decoded(h) == [[1]])
     #expect(checkpoint.unusedTensors.map(\.name) == ["odd"])
     #expect(checkpoint.tensor(named: "odd")?.formatName == "U8")
     #expect(checkpoint.tensor(named: "odd")?.format == nil)
@@ -36,6 +36,16 @@ struct CheckpointTests {
     try checkpoint.finish { $0 == "odd" }
   }
 
+  /// All elements as float32, scales applied.
+  private func decoded(_ matrix: MatrixView) -> [[Float]] {
+    let arena = ScratchArena()
+    return (0..<matrix.rows).map { row in
+      let target = arena.rows(1, width: matrix.columns)
+      Elementwise.decode(matrix, row: row, into: target, row: 0)
+      return (0..<matrix.columns).map { target[0, $0] }
+    }
+  }
+
   @Test("missing, misshapen and misformatted tensors are named with their file")
   func mismatches() throws {
     let checkpoint = try TemporaryDirectory(
@@ -43,18 +53,18 @@ struct CheckpointTests {
     ).open()
     let file = "model.safetensors"
     #expect(throws: WeightsError.missingTensor("x")) {
-      _ = try unsafe checkpoint.require("x", shape: [1])
+      _ = try checkpoint.require("x", shape: [1])
     }
     for shape in [[4], [2, 2, 1], [2, 3], []] {
       let error = WeightsError.wrongShape(file: file, tensor: "a", found: [2, 2], expected: shape)
-      #expect(throws: error) { _ = try unsafe checkpoint.require("a", shape: shape) }
+      #expect(throws: error) { _ = try checkpoint.require("a", shape: shape) }
     }
     let format = WeightsError.wrongFormat(
       file: file, tensor: "a", found: "F32", expected: [.bfloat16])
     #expect(throws: format) {
-      _ = try unsafe checkpoint.require("a", shape: [2, 2], formats: [.bfloat16])
+      _ = try checkpoint.require("a", shape: [2, 2], formats: [.bfloat16])
     }
-    #expect(throws: WeightsError.self) { _ = try unsafe checkpoint.require("i", shape: [0]) }
+    #expect(throws: WeightsError.self) { _ = try checkpoint.require("i", shape: [0]) }
     // A refused tensor is not a used one.
     let unused = WeightsError.unusedTensor(file: file, tensor: "a", others: 1)
     #expect(throws: unused) { try checkpoint.finish { _ in false } }
@@ -63,19 +73,19 @@ struct CheckpointTests {
   @Test("8-bit matrices come with block scales, edge blocks cut, from another shard")
   func blockScales() throws {
     let scales: [Float] = [1, 2, 4, 8]
+    let one = [UInt8](repeating: 0x38, count: 60)
     let directory = try TemporaryDirectory(
       configuration: Self.fp8,
       map: ["w": "1.safetensors", "w_scale_inv": "2.safetensors"],
       shards: [
-        "1.safetensors": [Tensor("w", "F8_E4M3", [3, 4], Array(0..<12))],
+        "1.safetensors": [Tensor("w", "F8_E4M3", [3, 20], one)],
         "2.safetensors": [Tensor("w_scale_inv", [2, 2], scales)],
       ])
     let checkpoint = try directory.open()
-    let matrix = try unsafe checkpoint.requireMatrix("w", rows: 3, columns: 4)
-    #expect(unsafe matrix.rows == 3 && matrix.columns == 4)
-    #expect(unsafe Array(matrix.values.bytes) == Array(0..<12))
-    #expect(unsafe matrix.scales?.blockRows == 2 && matrix.scales?.blockColumns == 3)
-    #expect(unsafe matrix.scales?.values.bytes.elementsEqual(littleEndian(scales)) == true)
+    let matrix = try checkpoint.requireMatrix("w", rows: 3, columns: 20)
+    let upper = Array(repeating: Float(1), count: 16) + Array(repeating: 2, count: 4)
+    let lower = Array(repeating: Float(4), count: 16) + Array(repeating: 8, count: 4)
+    #expect(decoded(matrix) == [upper, upper, lower])
     try checkpoint.finish { _ in false }
   }
 
@@ -86,11 +96,11 @@ struct CheckpointTests {
     }
     func refuse(_ checkpoint: Checkpoint, _ expected: WeightsError) {
       #expect(throws: expected) {
-        _ = try unsafe checkpoint.requireMatrix("w", rows: 3, columns: 4)
+        _ = try checkpoint.requireMatrix("w", rows: 3, columns: 20)
       }
     }
     let file = "model.safetensors"
-    let w = Tensor("w", "F8_E4M3", [3, 4], Array(0..<12))
+    let w = Tensor("w", "F8_E4M3", [3, 20], Array(0..<60))
     let good = Tensor("w_scale_inv", [2, 2], [1, 1, 1, 1])
     refuse(try open([w]), .missingScale(file: file, tensor: "w", scale: "w_scale_inv"))
     refuse(
@@ -98,7 +108,7 @@ struct CheckpointTests {
       .badConfiguration(
         key: "quantization_config.weight_block_size", reason: "missing, but w is 8-bit"))
     refuse(
-      try open([Tensor("w", "BF16", [3, 4], Array(0..<24)), good]),
+      try open([Tensor("w", "BF16", [3, 20], Array(0..<120)), good]),
       .unexpectedScale(file: file, scale: "w_scale_inv"))
     refuse(
       try open([w, Tensor("w_scale_inv", [1, 2], [1, 1])]),
@@ -116,7 +126,7 @@ struct CheckpointTests {
   @Test(
     "block sizes that are none",
     arguments: [
-      "[0,128]", "[128]", "[128,128,1]", "[-1,1]", "[1.5,1]", "128", "\"128\"",
+      "[0,128]", "[128]", "[128,128,1]", "[128,24]", "[-1,1]", "[1.5,1]", "128", "\"128\"",
       "[9223372036854775807,1]", "[1e308,1]", "[null,1]", "{}",
     ])
   func blockSize(text: String) throws {
