@@ -19,9 +19,19 @@ public struct HTTPLimits: Sendable {
   /// Unsent bytes at which a client is given up when a handler writes in spite of no room.
   public var writeBufferBytes = 4 << 20
 
+  /// Clients over the limit that are told so at one time; more are closed without a word.
+  static let refusedConnections = 64
+  /// Descriptors for everything else in the process. Running out of descriptors must not happen:
+  /// Dispatch opens files of /proc to watch its threads, and traps when it cannot.
+  static let otherDescriptors = 256
+
   public init() {}
 
+  /// Descriptors that a process with one such server can need.
+  var descriptors: Int { connections + Self.refusedConnections + Self.otherDescriptors }
+
   func check() {
+    precondition(connections <= 1 << 40)
     precondition(min(targetBytes, headerBytes, headerCount, connections, pipelinedBytes) > 0)
     precondition((0...1 << 40).contains(bodyBytes))
     precondition(highWaterBytes > 0 && writeBufferBytes >= highWaterBytes)

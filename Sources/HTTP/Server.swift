@@ -41,10 +41,12 @@ public final class Server: @unchecked Sendable {
     self.handler = handler
   }
 
-  /// Binds and begins to accept. To be called once. Returns the port it listens on, which the
-  /// system chose where none was given.
+  /// Binds and begins to accept. To be called once; the server must then be kept until it has
+  /// stopped. Returns the port it listens on, which the system chose where none was given. Throws
+  /// when the address cannot be had, or the open file limit is too low for the connections.
   @discardableResult
   public func start() throws(PlatformError) -> UInt16 {
+    try FileDescriptor.allow(configuration.limits.descriptors)
     let wanted = try SocketAddress.resolve(host: configuration.host, port: configuration.port)
     let socket = try Socket.listen(at: wanted, backlog: Self.backlog)
     let port = try socket.localAddress().port
@@ -87,8 +89,6 @@ public final class Server: @unchecked Sendable {
   // MARK: - Accepting
 
   private static let backlog: Int32 = 1024
-  /// Clients over the limit that are told so at one time; more are closed without a word.
-  private static let refusedLimit = 64
   /// Seconds without accepting after the system had no descriptor or memory for a client.
   private static let acceptPause = 0.1
 
@@ -128,7 +128,7 @@ public final class Server: @unchecked Sendable {
     if served.count < configuration.limits.connections {
       served[ObjectIdentifier(connection)] = connection
       connection.start()
-    } else if refused.count < Self.refusedLimit {
+    } else if refused.count < HTTPLimits.refusedConnections {
       refused[ObjectIdentifier(connection)] = connection
       connection.refuse("too many connections")
     }

@@ -10,7 +10,8 @@ import Platform
 final class SocketConnection: @unchecked Sendable {
   /// Serial, on the pool of as many threads as there are cores.
   let queue: DispatchQueue
-  private let socket: Socket
+  /// Nil once ended: a responder that outlives its client must not keep the descriptor open.
+  private var socket: Socket?
   private let handler: any RequestHandler
   private let timeouts: HTTPTimeouts
   private let onEnd: @Sendable (SocketConnection) -> Void
@@ -19,16 +20,17 @@ final class SocketConnection: @unchecked Sendable {
   private var output = OutputBuffer()
   private var actions: [Connection.Action] = []
   private var isPerforming = false
-  private var isEnded = false
   /// Weak, so that a handler that drops its responder is noticed.
   private weak var responder: Responder?
 
   private var readSource: (any DispatchSourceRead)?
   private var writeSource: (any DispatchSourceWrite)?
+  /// Sources whose cancellation is not done.
+  private var liveSources = 0
   private var deadline: Connection.Deadline?
   private var deadlineTime = DispatchTime.distantFuture
 
-  /// `onEnd` is called on `queue`, once, when the socket is given up.
+  /// `onEnd` is called on `queue`, once, when the socket is closed.
   init(
     socket: Socket, peer: String, configuration: ServerConfiguration,
     handler: any RequestHandler, onEnd: @escaping @Sendable (SocketConnection) -> Void
@@ -78,7 +80,7 @@ final class SocketConnection: @unchecked Sendable {
   func perform(_ event: (inout Connection) -> [Connection.Action]) {
     dispatchPrecondition(condition: .onQueue(queue))
     actions += event(&connection)
-    if isPerforming || isEnded { return }
+    if isPerforming || socket == nil { return }
     isPerforming = true
     repeat {
       var next = 0
@@ -91,7 +93,7 @@ final class SocketConnection: @unchecked Sendable {
       sendOutput()
     } while !actions.isEmpty
     isPerforming = false
-    if !isEnded { watch() }
+    if let socket { watch(socket) }
   }
 
   private func perform(_ action: Connection.Action) {
@@ -104,7 +106,7 @@ final class SocketConnection: @unchecked Sendable {
     case .clientGone: responder?.clientGone()
     // Not at once, so that an endless stream to a fast reader lets other connections run.
     case .roomAvailable: queue.async { [weak responder] in responder?.roomAvailable() }
-    case .shutdownWrite: socket.shutdownWrite()
+    case .shutdownWrite: socket?.shutdownWrite()
     case .close: end()
     }
   }
@@ -115,7 +117,7 @@ final class SocketConnection: @unchecked Sendable {
 
   private func receive() {
     do throws(PlatformError) {
-      guard let bytes = try socket.receive(upTo: Self.readSize) else { return }
+      guard let bytes = try socket?.receive(upTo: Self.readSize) else { return }
       perform { bytes.isEmpty ? $0.receiveEnd() : $0.receive(bytes) }
     } catch {
       perform { $0.abort() }
@@ -125,7 +127,7 @@ final class SocketConnection: @unchecked Sendable {
   private func sendOutput() {
     while !output.isEmpty {
       do throws(PlatformError) {
-        guard let count = try socket.send(output.unsent) else { return }
+        guard let count = try socket?.send(output.unsent) else { return }
         output.dropFirst(count)
         actions += connection.didSend(count)
       } catch {
@@ -136,7 +138,7 @@ final class SocketConnection: @unchecked Sendable {
   }
 
   /// Watches the socket for what is wanted now, and restarts the clock when something moved.
-  private func watch() {
+  private func watch(_ socket: Socket) {
     if connection.wantsInput != (readSource != nil) {
       if let readSource {
         readSource.cancel()
@@ -144,7 +146,7 @@ final class SocketConnection: @unchecked Sendable {
       } else {
         let source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
         source.setEventHandler { [weak self] in self?.receive() }
-        activate(source)
+        activate(source, holding: socket)
         readSource = source
       }
     }
@@ -155,7 +157,7 @@ final class SocketConnection: @unchecked Sendable {
       } else {
         let source = DispatchSource.makeWriteSource(fileDescriptor: socket.raw, queue: queue)
         source.setEventHandler { [weak self] in self?.perform { _ in [] } }
-        activate(source)
+        activate(source, holding: socket)
         writeSource = source
       }
     }
@@ -166,10 +168,13 @@ final class SocketConnection: @unchecked Sendable {
   }
 
   /// A source may look at the descriptor until its cancellation is done, so each holds the socket
-  /// until then.
-  private func activate(_ source: any DispatchSourceProtocol) {
-    let socket = socket
-    source.setCancelHandler { withExtendedLifetime(socket) {} }
+  /// until then. The end is told after the last, so that the server counts every descriptor.
+  private func activate(_ source: any DispatchSourceProtocol, holding socket: Socket) {
+    liveSources += 1
+    source.setCancelHandler { [self] in
+      withExtendedLifetime(socket) { liveSources -= 1 }
+      if self.socket == nil && liveSources == 0 { onEnd(self) }
+    }
     source.activate()
   }
 
@@ -184,13 +189,13 @@ final class SocketConnection: @unchecked Sendable {
   }
 
   private func end() {
-    isEnded = true
+    socket = nil
     output.removeAll()
     readSource?.cancel()
     writeSource?.cancel()
     readSource = nil
     writeSource = nil
     deadlineTime = .distantFuture
-    onEnd(self)
+    if liveSources == 0 { onEnd(self) }
   }
 }

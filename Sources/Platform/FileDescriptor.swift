@@ -18,6 +18,23 @@ public struct FileDescriptor: ~Copyable, Sendable {
   deinit { _ = close(raw) }
 }
 
+extension FileDescriptor {
+  /// Makes sure that the process may have `count` descriptors open, raising its soft limit where
+  /// the hard limit allows.
+  public static func allow(_ count: Int) throws(PlatformError) {
+    let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
+    var limit = rlimit()
+    _ = try systemCall("getrlimit") { unsafe getrlimit(resource, &limit) }
+    let needed = rlim_t(count)
+    if limit.rlim_cur >= needed { return }
+    guard limit.rlim_max >= needed else {
+      throw .openFileLimit(limit: Int(clamping: limit.rlim_max), needed: count)
+    }
+    limit.rlim_cur = needed
+    _ = try systemCall("setrlimit") { unsafe setrlimit(resource, &limit) }
+  }
+}
+
 /// Runs a system call that reports failure by a negative result; interruptions are retried.
 func systemCall<Result: BinaryInteger>(
   _ name: String, subject: String? = nil, _ call: () -> Result

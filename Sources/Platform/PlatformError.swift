@@ -14,6 +14,8 @@ public enum PlatformError: Error, Equatable, Sendable, CustomStringConvertible {
   case fileTooLarge(path: String, limit: Int)
   /// A file of the kernel that does not read as documented.
   case malformedFile(String)
+  /// The process may not open as many descriptors as its configuration can need.
+  case openFileLimit(limit: Int, needed: Int)
 
   public var description: String {
     switch self {
@@ -28,6 +30,8 @@ public enum PlatformError: Error, Equatable, Sendable, CustomStringConvertible {
       return "\(path): larger than \(limit) bytes"
     case .malformedFile(let path):
       return "\(path): not in the expected form"
+    case .openFileLimit(let limit, let needed):
+      return "the open file limit (ulimit -n) is \(limit), but \(needed) may be needed"
     }
   }
 
