@@ -44,5 +44,9 @@ let package = Package(
       name: "DeepSeekTests",
       dependencies: ["DeepSeek", "Weights", "Compute", "Platform", "JSON", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(
+      name: "ServingTests",
+      dependencies: ["Serving", "DeepSeek", "Sampling", "Compute", "Platform", "TestSupport"],
+      swiftSettings: strict),
   ]
 )

@@ -101,8 +101,10 @@ public final class ScratchArena: @unchecked Sendable {
 
   /// A cache line, and a whole AVX-512 register.
   private static let alignment = 64
+  private let isAllocating: Bool
 
-  public init() {}
+  /// - Parameter allocating: false to only add up what the buffers would take; they are empty then.
+  public init(allocating: Bool = true) { isAllocating = allocating }
 
   deinit {
     for unsafe block in unsafe blocks { unsafe block.deallocate() }
@@ -112,11 +114,13 @@ public final class ScratchArena: @unchecked Sendable {
   public func rows(_ count: Int, width: Int) -> Rows {
     precondition(count > 0 && width > 0, "empty buffer")
     let bytes = count * width * MemoryLayout<Float>.stride
-    let block = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: Self.alignment)
-    unsafe blocks.append(block)
     byteCount += bytes
+    let taken = isAllocating ? count : 0
+    let block = UnsafeMutableRawPointer.allocate(
+      byteCount: isAllocating ? bytes : Self.alignment, alignment: Self.alignment)
+    unsafe blocks.append(block)
     let elements = unsafe block.initializeMemory(
-      as: Float.self, repeating: 0, count: count * width)
-    return unsafe Rows(base: elements, count: count, width: width, stride: width)
+      as: Float.self, repeating: 0, count: taken * width)
+    return unsafe Rows(base: elements, count: taken, width: width, stride: width)
   }
 }

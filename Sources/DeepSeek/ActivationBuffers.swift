@@ -6,7 +6,7 @@ import Compute
 /// Scratch memory of a model. Buffers hold what their names say from the step that fills them until
 /// the next layer reuses them.
 struct ActivationBuffers {
-  let arena = ScratchArena()
+  let arena: ScratchArena
   let rowCapacity: Int
 
   /// Residual stream [rows, hidden] and its normed copy.
@@ -53,7 +53,11 @@ struct ActivationBuffers {
   /// Logits of as many rows as the head computes at a time [logitRows, vocabulary].
   let logits: Rows
 
-  init(_ c: ModelConfiguration, rows: Int, logitRows: Int, threads: Int) {
+  init(
+    _ c: ModelConfiguration, rows: Int, logitRows: Int, threads: Int,
+    arena: ScratchArena = ScratchArena()
+  ) {
+    self.arena = arena
     rowCapacity = rows
     let heads = c.headCount
     let latentWidth = c.latentRank + c.ropeWidth

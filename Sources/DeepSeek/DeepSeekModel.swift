@@ -21,9 +21,8 @@ public final class DeepSeekModel: @unchecked Sendable {
     weights: ModelWeights, backend: Backend, storage: LatentStorage, rows: Int, logitRows: Int
   ) {
     let c = weights.configuration
-    precondition(storage.shape.layerCount == c.layerCount + c.mtpLayerCount, "latent layers")
-    precondition(storage.shape.latentRank == c.latentRank, "latent rank")
-    precondition(storage.shape.ropeWidth == c.ropeWidth, "rope width")
+    precondition(
+      storage.shape == LatentShape(c, format: storage.shape.format), "storage of another model")
     configuration = c
     self.weights = weights
     self.storage = storage

@@ -25,6 +25,13 @@ public struct LatentShape: Equatable, Sendable {
     self.format = format
   }
 
+  /// What the tokens of a model leave behind.
+  public init(_ configuration: ModelConfiguration, format: ElementFormat) {
+    self.init(
+      layerCount: configuration.layerCount + configuration.mtpLayerCount,
+      latentRank: configuration.latentRank, ropeWidth: configuration.ropeWidth, format: format)
+  }
+
   public var width: Int { latentRank + ropeWidth }
   public var bytesPerToken: Int { layerCount * width * format.byteCount }
   public var bytesPerPage: Int { bytesPerToken * LatentStorage.tokensPerPage }

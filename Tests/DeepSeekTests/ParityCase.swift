@@ -60,10 +60,7 @@ struct SequenceRunner {
     latents: ElementFormat = .float32, pageCount: Int = 8
   ) throws {
     let weights = try ModelWeights(try Checkpoint.open(directory: directory))
-    let c = weights.configuration
-    let shape = LatentShape(
-      layerCount: c.layerCount + c.mtpLayerCount, latentRank: c.latentRank,
-      ropeWidth: c.ropeWidth, format: latents)
+    let shape = LatentShape(weights.configuration, format: latents)
     let kernels = tier.map { Kernels(tier: $0)! } ?? .best
     model = DeepSeekModel(
       weights: weights,

@@ -1,0 +1,33 @@
+// What a model will take, before anything is taken.
+
+import Compute
+
+/// The memory of one model as a sum of named contributions, in bytes.
+public struct MemoryPlan: Sendable, Equatable {
+  /// The checkpoint's files, mapped.
+  public let weights: Int
+  /// The latent pool.
+  public let latents: Int
+  /// Activations of the largest step.
+  public let scratch: Int
+
+  public var total: Int { weights + latents + scratch }
+
+  /// - Parameters:
+  ///   - weights: bytes of the checkpoint's files.
+  ///   - latents: what a token leaves behind.
+  ///   - pageCount: pages of the latent pool.
+  ///   - rows, logitRows, threads: as for `DeepSeekModel`.
+  public init(
+    _ configuration: ModelConfiguration, weights: Int, latents: LatentShape, pageCount: Int,
+    rows: Int, logitRows: Int, threads: Int
+  ) {
+    self.weights = weights
+    self.latents = latents.bytesPerPage * pageCount
+    scratch =
+      ActivationBuffers(
+        configuration, rows: rows, logitRows: logitRows, threads: threads,
+        arena: ScratchArena(allocating: false)
+      ).arena.byteCount
+  }
+}
