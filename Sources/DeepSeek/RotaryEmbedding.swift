@@ -64,7 +64,7 @@ public struct RotaryEmbedding: Sendable {
   }
 
   /// Fills row i of `rotation` [rows, rope] with the cosines, then the sines, of position i.
-  func fill(_ rotation: Rows, positions: [Int]) {
+  public func fill(_ rotation: Rows, positions: [Int]) {
     let pairs = frequencies.count
     for (row, position) in positions.enumerated() {
       rotation.withMutableRow(row) { span in
@@ -78,7 +78,7 @@ public struct RotaryEmbedding: Sendable {
   }
 
   /// Rotates each row of `x` [rows, rope] in place by the angles of the same row of `rotation`.
-  func apply(_ rotation: Rows, to x: Rows) {
+  public func apply(_ rotation: Rows, to x: Rows) {
     let pairs = frequencies.count
     precondition(x.width == 2 * pairs, "rope width")
     for row in 0..<x.count {
