@@ -80,7 +80,8 @@ package struct Connection {
   /// Whether unsent bytes are few enough for a handler to write more.
   package var hasRoom: Bool { !isFull }
 
-  /// Whether the shell should read from the socket.
+  /// Whether the shell should read from the socket. While a client has sent its bound ahead of a
+  /// running request, its end goes unnoticed until something is written.
   package var wantsInput: Bool {
     if inputEnded { return false }
     return switch phase {

@@ -56,7 +56,8 @@ struct ConnectionTests {
     driver.perform(driver.connection.finish())
     #expect(
       driver.transcript.text.hasSuffix(
-        "\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n0123456789abcdef\r\n1\r\n!\r\n0\r\n\r\n"
+        "\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"
+          + "10\r\n0123456789abcdef\r\n1\r\n!\r\n0\r\n\r\n"
       ))
     #expect(driver.transcript.requests.map(\.path) == ["/a", "/b"])
     driver.perform(driver.connection.respond(Response(status: 204)))

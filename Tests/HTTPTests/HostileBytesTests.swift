@@ -6,12 +6,16 @@ import Testing
 struct HostileBytesTests {
   private static let corpus: [String] = [
     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "GET /a?b HTTP/1.1\r\nHost: h\r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET",
-    "\r\nPOST /v1/completions HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: application/json\r\n"
-      + "Accept: */*\r\nContent-Length: 14\r\n\r\n{\"prompt\":\"x\"}GET /n HTTP/1.0\r\n\r\n",
+    "GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n"
+      + "GET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET",
+    "\r\nPOST /v1/completions HTTP/1.1\r\nHost: localhost:8080\r\n"
+      + "Content-Type: application/json\r\nAccept: */*\r\n"
+      + "Content-Length: 14\r\n\r\n{\"prompt\":\"x\"}GET /n HTTP/1.0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
-      + "5;a=b\r\nhello\r\nB\r\n world, and \r\n0\r\nX-T: 1\r\n\r\nHEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.0\r\n\r\n",
+      + "5;a=b\r\nhello\r\nB\r\n world, and \r\n0\r\nX-T: 1\r\n\r\n"
+      + "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc"
+      + "GET / HTTP/1.0\r\n\r\n",
     "OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nContent-Length: 0\r\n\r\nbad\r\n",
     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
     "GET / HTTP/1.1\r\nHost: h\r\nX: y\nZ: z\r\n\r\n",
