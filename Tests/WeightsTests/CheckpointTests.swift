@@ -2,6 +2,7 @@
 // refused by name.
 
 import Compute
+import JSON
 import Platform
 import TestSupport
 import Testing
@@ -89,6 +90,20 @@ struct CheckpointTests {
     try checkpoint.finish { _ in false }
   }
 
+  @Test("the parity checkpoints are all there", arguments: Fixtures.parityCases)
+  func parity(name: String) throws {
+    let checkpoint = try Checkpoint.open(directory: Fixtures.path("parity/\(name)"))
+    let embedding = try #require(checkpoint.tensor(named: "model.embed_tokens.weight"))
+    #expect(embedding.formatName == "BF16")
+    #expect(embedding.shape.first == checkpoint.configuration["vocab_size"]?.integerValue)
+    #expect(embedding.shape.last == checkpoint.configuration["hidden_size"]?.integerValue)
+    let files = Set(checkpoint.tensors.map(\.file))
+    #expect(files.count == (name == "v3_full_sharded" ? 3 : 1))
+    let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
+    #expect(bytes < checkpoint.byteCount && bytes > checkpoint.byteCount / 2)
+    #expect(checkpoint.unusedTensors.count == checkpoint.tensors.count)
+  }
+
   @Test("8-bit without scales, scales without 8-bit, scales that are wrong")
   func badScales() throws {
     func open(_ tensors: [Tensor], _ configuration: String = Self.fp8) throws -> Checkpoint {
@@ -126,7 +141,7 @@ struct CheckpointTests {
   @Test(
     "block sizes that are none",
     arguments: [
-      "[0,128]", "[128]", "[128,128,1]", "[128,24]", "[-1,1]", "[1.5,1]", "128", "\"128\"",
+      "[0,128]", "[128]", "[128,128,1]", "[128,24]", "[-1,1]", "[1.5,1]", "[16,8]", "128", "\"128\"",
       "[9223372036854775807,1]", "[1e308,1]", "[null,1]", "{}",
     ])
   func blockSize(text: String) throws {
