@@ -107,7 +107,7 @@ public final class ScratchArena: @unchecked Sendable {
   public init(allocating: Bool = true) { isAllocating = allocating }
 
   deinit {
-    for unsafe block in unsafe blocks { unsafe block.deallocate() }
+    while let block = unsafe blocks.popLast() { unsafe block.deallocate() }
   }
 
   /// A zeroed buffer of `count` rows of `width` float32.

@@ -32,7 +32,8 @@ struct CandidateFilter {
   ) -> [Int] {
     func mass(_ token: Int) -> Double { exp(Double(logits[token] - highest)) }
     if let ranked {
-      return Self.head(of: ranked, reaching: parameters.topP * ranked.reduce(0) { $0 + mass($1) }, mass)
+      return Self.head(
+        of: ranked, reaching: parameters.topP * ranked.reduce(0) { $0 + mass($1) }, mass)
     }
     let total = logits.reduce(0.0) { $0 + ($1 >= floor ? exp(Double($1 - highest)) : 0) }
     var depth: Float = 8

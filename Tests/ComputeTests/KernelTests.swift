@@ -83,7 +83,8 @@ struct RandomMatrix {
     let sign: Double = bits & 0x80 == 0 ? 1 : -1
     if exponent == 15 && bits & 7 == 7 { return .nan }
     return exponent == 0
-      ? sign * mantissa * 0x1p-6 : sign * (1 + mantissa) * Double(sign: .plus, exponent: exponent - 7, significand: 1)
+      ? sign * mantissa * 0x1p-6
+      : sign * (1 + mantissa) * Double(sign: .plus, exponent: exponent - 7, significand: 1)
   }
 }
 

@@ -31,7 +31,9 @@ struct WorkerPoolTests {
       for tasks in 1...5 {
         let parts = (0..<tasks).map { Backend.share(of: count, task: $0, of: tasks, granule: 8) }
         #expect(parts.flatMap { Array($0) } == Array(0..<count))
-        for part in parts.dropLast() { #expect(part.upperBound % 8 == 0 || part.upperBound == count) }
+        for part in parts.dropLast() {
+          #expect(part.upperBound % 8 == 0 || part.upperBound == count)
+        }
       }
     }
   }

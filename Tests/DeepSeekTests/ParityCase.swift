@@ -1,5 +1,5 @@
-// The recorded cases of Tests/Fixtures/parity: tiny random checkpoints with the logits that an
-// independent implementation computes for them.
+// The recorded cases of Tests/Fixtures/parity and variants: tiny random checkpoints with the logits
+// that an independent implementation computes for them.
 
 import Compute
 import DeepSeek
@@ -16,14 +16,16 @@ struct ExpectedTensor {
 }
 
 struct ParityCase {
-  static let root = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
+  static let root =
+    #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 }
     + "/Fixtures/parity"
 
   let directory: String
   let expected: [String: ExpectedTensor]
 
   init(_ name: String) throws {
-    directory = Self.root + "/" + name
+    let variant = Self.root + "/../variants/" + name
+    directory = FileReader.exists(variant) ? variant : Self.root + "/" + name
     expected = try Self.readSafetensors(directory + "/expected.safetensors")
   }
 

@@ -4,24 +4,22 @@ import Testing
 
 @Suite("Parity with the published models")
 struct ParityTests {
-  static let cases = ["v2_greedy_lite", "v3_fp8_block", "v3_full_sharded", "v3_mtp"]
+  static let cases = [
+    "v2_greedy_lite", "v3_fp8_block", "v3_full_sharded", "v3_mtp", "v3_odd", "v3_tied", "v2_groups",
+  ]
   static let tolerance = 5e-3
 
   @Test("log-probabilities at every position, in one pass and in chunks", arguments: cases)
   func logits(name: String) throws {
     let parity = try ParityCase(name)
     let runner = try SequenceRunner(directory: parity.directory)
-    let vocabulary = parity.vocabularySize
+    let expected = parity.expected["logits"]!
     var bits: [[UInt32]] = []
     for chunk in [parity.tokens.count, 1, 7, 64] {
       var chunkBits: [UInt32] = []
       runner.forEachRow(parity.tokens, chunk: chunk) { position, logits in
-        let row = array(logits)
-        chunkBits += row.map(\.bitPattern)
-        let expected = parity.expected["logits"]!.values[
-          position * vocabulary..<(position + 1) * vocabulary]
-        let worst = zip(logSoftmax(row), logSoftmax(expected)).map { abs($0 - $1) }.max()!
-        #expect(worst < Self.tolerance, "\(name) chunk \(chunk) position \(position): \(worst)")
+        chunkBits += array(logits).map(\.bitPattern)
+        expectClose(logits, expected, row: position, "\(name) chunk \(chunk)")
       }
       bits.append(chunkBits)
     }
@@ -44,13 +42,14 @@ struct ParityTests {
     #expect(tokens == parity.tokens)
   }
 
-  @Test("MTP logits at every position, in one pass and in chunks", arguments: ["v3_fp8_block", "v3_mtp"])
+  @Test(
+    "MTP logits at every position, in one pass and in chunks",
+    arguments: ["v3_fp8_block", "v3_mtp", "v3_two_mtp"])
   func mtp(name: String) throws {
     let parity = try ParityCase(name)
     let runner = try SequenceRunner(directory: parity.directory)
     let model = runner.model
     let expected = parity.expected["mtp_logits"]!
-    let vocabulary = expected.shape[1]
     let rows = parity.tokens.count - 1
     for chunk in [rows, 1, 7, 64] {
       for start in stride(from: 0, to: rows, by: chunk) {
@@ -60,21 +59,44 @@ struct ParityTests {
         let drafted = model.draft(runner.batch(next, at: start), hidden: hidden, module: 0)
         for row in 0..<part.count {
           model.draftLogits(drafted.rows(row..<row + 1), module: 0).withRow(0) { logits in
-            let position = start + row
-            let reference = expected.values[position * vocabulary..<(position + 1) * vocabulary]
-            let worst = zip(logSoftmax(array(logits)), logSoftmax(reference))
-              .map { abs($0 - $1) }.max()!
-            #expect(worst < Self.tolerance, "\(name) chunk \(chunk) row \(position): \(worst)")
+            expectClose(logits, expected, row: start + row, "\(name) chunk \(chunk)")
           }
         }
       }
     }
   }
 
+  @Test("a second module, and the first one fed by itself", arguments: [1, 0])
+  func chainedMTP(module: Int) throws {
+    let parity = try ParityCase("v3_two_mtp")
+    let expected = parity.expected[module == 1 ? "mtp_logits_1" : "mtp_logits_chained"]!
+    let runner = try SequenceRunner(directory: parity.directory)
+    let model = runner.model
+    let count = parity.tokens.count
+    let hidden = model.forward(runner.batch(parity.tokens[..<(count - 1)], at: 0))
+    let first = model.draft(runner.batch(parity.tokens[1...], at: 0), hidden: hidden, module: 0)
+    let second = model.draft(
+      runner.batch(parity.tokens[2...], at: 0), hidden: first.rows(0..<count - 2), module: module)
+    for row in 0..<count - 2 {
+      model.draftLogits(second.rows(row..<row + 1), module: module).withRow(0) { logits in
+        expectClose(logits, expected, row: row, "module \(module)")
+      }
+    }
+  }
+
+  private func expectClose(
+    _ logits: Span<Float>, _ expected: ExpectedTensor, row: Int, _ comment: Comment
+  ) {
+    let width = expected.shape[1]
+    let reference = expected.values[row * width..<(row + 1) * width]
+    let worst = zip(logSoftmax(array(logits)), logSoftmax(reference)).map { abs($0 - $1) }.max()!
+    #expect(worst < Self.tolerance, "\(comment) row \(row): \(worst)")
+  }
+
   @Test("tiers, threads and other sequences in the batch change no bit", arguments: cases)
   func oneArithmetic(name: String) throws {
     let parity = try ParityCase(name)
-    let tokens = Array(parity.tokens.prefix(90))
+    let tokens = Array(parity.tokens.prefix(60))
     func run(_ runner: SequenceRunner) -> [UInt32] {
       var bits: [UInt32] = []
       runner.forEachRow(tokens, chunk: 33) { _, logits in bits += array(logits).map(\.bitPattern) }
@@ -107,7 +129,8 @@ struct ParityTests {
         Segment(firstPosition: start / 3, tokenCount: 10, pages: theirs),
         tokens: other[start / 3..<start / 3 + 10])
       batch.append(
-        Segment(firstPosition: start, tokenCount: 30, pages: ours), tokens: tokens[start..<start + 30])
+        Segment(firstPosition: start, tokenCount: 30, pages: ours),
+        tokens: tokens[start..<start + 30])
       runner.model.forward(batch)
       for block in stride(from: 10, to: 40, by: 15) {
         let logits = runner.model.logits(ofRows: block..<block + 15)

@@ -56,7 +56,8 @@ struct SamplerTests {
     expectClose(
       frequencies(parameters { $0.topP = all[0] - 0.01 }), expected([0]), "top_p within the first")
     expectClose(
-      frequencies(parameters { $0.topP = all[0] + 0.01 }), expected([0, 1]), "top_p into the second")
+      frequencies(parameters { $0.topP = all[0] + 0.01 }), expected([0, 1]), "top_p into the second"
+    )
     expectClose(frequencies(parameters { $0.minP = 0.3 }), expected([0, 1]), "min_p 0.3")
     expectClose(
       frequencies(

@@ -2,8 +2,8 @@ import Dispatch
 import Sampling
 import Serving
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 /// Reads a stream to its end on the test's thread.
 final class StreamReader: Sendable {
