@@ -13,9 +13,11 @@ let package = Package(
   name: "hadal",
   targets: [
     .target(name: "CKernels"),
+    .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
     .target(name: "JSON", swiftSettings: strict),
     .target(name: "Platform", swiftSettings: strict),
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
+    .target(name: "Text", dependencies: ["JSON", "CPCRE2"], swiftSettings: strict),
     .target(name: "Sampling", swiftSettings: strict),
     .target(name: "HTTP", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Weights", dependencies: ["Compute", "Platform", "JSON"], swiftSettings: strict),
@@ -30,6 +32,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TextTests", dependencies: ["Text", "JSON", "Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "SamplingTests", dependencies: ["Sampling", "TestSupport"],

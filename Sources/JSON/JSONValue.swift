@@ -65,12 +65,36 @@ extension JSONValue {
   }
 }
 
+/// A key compared code point by code point (RFC 8259, section 8.3). String's own equality would take
+/// canonically equivalent keys, such as a composed and a decomposed letter, for the same one.
+private struct ExactKey: Hashable, Sendable {
+  let text: String
+
+  init(_ text: String) { self.text = text }
+
+  static func == (left: ExactKey, right: ExactKey) -> Bool {
+    left.text.utf8.elementsEqual(right.text.utf8)
+  }
+
+  func hash(into hasher: inout Hasher) {
+    var word: UInt64 = 0
+    var count = 0
+    for byte in text.utf8 {
+      word = word << 8 | UInt64(byte)
+      count += 1
+      if count & 7 == 0 { hasher.combine(word) }
+    }
+    hasher.combine(word)
+    hasher.combine(count)
+  }
+}
+
 /// The members of a JSON object, in order; each key occurs once.
 public struct JSONObject: Sendable, Equatable {
   public private(set) var keys: [String] = []
   public private(set) var values: [JSONValue] = []
   /// Position by key, kept only for large objects: a linear scan is faster below that.
-  private var index: [String: Int]?
+  private var index: [ExactKey: Int]?
 
   private static let largestScanned = 16
 
@@ -82,8 +106,8 @@ public struct JSONObject: Sendable, Equatable {
   public var members: Zip2Sequence<[String], [JSONValue]> { zip(keys, values) }
 
   public func position(of key: String) -> Int? {
-    if let index { return index[key] }
-    return keys.firstIndex(of: key)
+    if let index { return index[ExactKey(key)] }
+    return keys.firstIndex { $0.utf8.elementsEqual(key.utf8) }
   }
 
   /// Reading: nil when absent. Writing: replaces in place or appends; nil changes nothing, so that
@@ -105,9 +129,9 @@ public struct JSONObject: Sendable, Equatable {
     keys.append(key)
     values.append(value)
     if index != nil {
-      index?[key] = keys.count - 1
+      index?[ExactKey(key)] = keys.count - 1
     } else if keys.count > Self.largestScanned {
-      index = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1, $0) })
+      index = Dictionary(uniqueKeysWithValues: keys.enumerated().map { (ExactKey($1), $0) })
     }
   }
 

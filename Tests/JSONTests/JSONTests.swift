@@ -17,6 +17,17 @@ struct JSONTests {
     #expect(try parse(value.text) == value)
   }
 
+  @Test("keys are compared code point by code point, in small and large objects")
+  func equivalentKeys() throws {
+    let filler = (0..<40).map { "\"k\($0)\":0" }.joined(separator: ",")
+    for start in ["{", "{\(filler),"] {
+      let value = try parse(start + "\"\u{E9}\":1,\"e\u{301}\":2}")
+      #expect(value["\u{E9}"] == 1)
+      #expect(value["e\u{301}"] == 2)
+      #expect(throws: JSONError.self) { try parse(start + "\"\u{E9}\":1,\"\u{E9}\":2}") }
+    }
+  }
+
   @Test("integers beyond 64 bits become doubles, exact whole doubles count as integers")
   func numbers() throws {
     #expect(try parse("9223372036854775807") == .integer(.max))
