@@ -25,6 +25,9 @@ let package = Package(
     .target(
       name: "Serving", dependencies: ["DeepSeek", "Sampling", "Platform", "Compute"],
       swiftSettings: strict),
+    .target(
+      name: "OpenAIAPI", dependencies: ["Serving", "Sampling", "Text", "HTTP", "JSON"],
+      swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -1,0 +1,88 @@
+// A refusal in the words of the OpenAI API, and the words for refusals of the HTTP layer.
+
+import HTTP
+import JSON
+import Serving
+
+/// Why a request is refused. The shape of the answer's body is that of the OpenAI API
+/// (platform.openai.com/docs/guides/error-codes): `{"error": {message, type, param, code}}`.
+struct APIError: Error, Equatable {
+  var status: Int
+  var message: String
+  /// The field that is at fault.
+  var param: String?
+  /// What went wrong, for programs.
+  var code: String?
+  var headers: Headers = [:]
+
+  static func invalid(_ param: String?, _ message: String, code: String? = nil) -> APIError {
+    APIError(status: 400, message: message, param: param, code: code)
+  }
+
+  static func modelNotFound(_ name: String) -> APIError {
+    APIError(
+      status: 404, message: "The model `\(quoted(name))` does not exist.", param: "model",
+      code: "model_not_found")
+  }
+
+  static func contextLengthExceeded(_ param: String, _ message: String) -> APIError {
+    .invalid(param, message, code: "context_length_exceeded")
+  }
+
+  /// Why the engine did not take a request whose prompt came from `param`.
+  init(_ error: ServingError, param: String) {
+    switch error {
+    case .promptTooLong:
+      self = .contextLengthExceeded(param, "\(error)")
+    case .queueFull:
+      self.init(
+        status: 429, message: "The server is busy: \(error).", code: "rate_limit_exceeded",
+        headers: ["Retry-After": "1"])
+    case .stopped:
+      self.init(status: 503, message: "The server is shutting down.", code: "service_unavailable")
+    }
+  }
+
+  init(
+    status: Int, message: String, param: String? = nil, code: String? = nil, headers: Headers = [:]
+  ) {
+    self.status = status
+    self.message = message
+    self.param = param
+    self.code = code
+    self.headers = headers
+  }
+
+  var response: Response {
+    var headers = headers
+    headers.append("Content-Type", "application/json")
+    return Response(status: status, headers: headers, body: body)
+  }
+
+  private var body: [UInt8] {
+    let error: JSONValue = [
+      "message": .string(message), "type": .string(Self.type(status)),
+      "param": .optional(param), "code": .optional(code),
+    ]
+    return JSONValue.object(["error": error]).serialized()
+  }
+
+  private static func type(_ status: Int) -> String {
+    switch status {
+    case 429: "rate_limit_error"
+    case 500...: "server_error"
+    default: "invalid_request_error"
+    }
+  }
+
+  /// Text of a client as an error message repeats it: not without end.
+  static func quoted(_ text: String) -> String {
+    guard text.utf8.count > APILimits.quotedBytes else { return text }
+    return String(decoding: text.utf8.prefix(APILimits.quotedBytes), as: UTF8.self) + "..."
+  }
+}
+
+/// The HTTP layer's own refusals, in the same shape.
+public let openAIErrorFormat = ErrorFormat(contentType: "application/json") { status, message in
+  APIError(status: status, message: message).response.body
+}

@@ -1,0 +1,45 @@
+// Every limit and range of this target, in one place. Beyond them a request is refused by name.
+
+enum APILimits {
+  /// Bytes of a request body; beyond, 413. Enough for a prompt of a million token ids.
+  static let bodyBytes = 8 << 20
+  /// Nested arrays and objects of a request body.
+  static let jsonDepth = 32
+  /// Answers per prompt.
+  static let choicesPerPrompt = 128
+  /// Prompts of one completion request.
+  static let prompts = 256
+  /// Answers of one request: prompts times `n`. The engine's queue may set less.
+  static let choices = 256
+  /// Messages of one conversation.
+  static let messages = 4096
+  /// Text parts of one message.
+  static let contentParts = 256
+  /// Stop strings, the bytes of each, and stop tokens.
+  static let stopStrings = 16
+  static let stopStringBytes = 1024
+  static let stopTokens = 256
+  static let logitBiasEntries = 1024
+  /// Alternatives reported per token.
+  static let topLogprobs = 20
+  /// Tokens of one request to detokenize.
+  static let detokenizedTokens = 1 << 20
+  /// Labels of a request; OpenAI's own limit.
+  static let metadataEntries = 16
+  /// Bytes of an object key that an error message repeats.
+  static let quotedBytes = 200
+  /// Seconds that one engine step may last before the server calls itself unhealthy. A step is one
+  /// chunk of prompts at most, which takes far less on any machine that is fit to serve.
+  static let stepSeconds = 120.0
+
+  /// The ranges of the OpenAI API, and of vLLM for the fields that are not OpenAI's.
+  static let temperature = 0.0...2.0
+  static let share = 0.0...1.0
+  static let penalty = -2.0...2.0
+  static let repetitionPenalty = 0.01...100.0
+  static let bias = -100.0...100.0
+  /// Temperatures below this choose greedily, as in vLLM: logits divided by less leave float32.
+  static let greedyTemperature = 1e-5
+  /// The log-probability written for less, as in vLLM: JSON has no infinity.
+  static let lowestLogprob = -9999.0
+}

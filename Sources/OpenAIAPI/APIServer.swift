@@ -1,0 +1,107 @@
+// The routes: which request goes to which handler, and refusals of everything else.
+
+import Glibc
+import HTTP
+import JSON
+import Serving
+
+/// The OpenAI-style API over one model (DESIGN, section 6).
+public struct APIServer: RequestHandler {
+  private let model: ServedModel
+  private let card: ModelCard
+
+  public init(model: ServedModel) {
+    self.model = model
+    card = ModelCard(model: model, created: time(nil))
+  }
+
+  public func handle(_ request: Request, _ responder: Responder) {
+    do throws(APIError) {
+      switch try endpoint(request) {
+      case .health: responder.send(health)
+      case .models: responder.send(Response(json: card.list))
+      case .model(let path): responder.send(Response(json: try card.json(path: path)))
+      case .tokenize:
+        let handler = TokenizeHandler(model: model)
+        responder.send(Response(json: try handler.tokenize(try body(request))))
+      case .detokenize:
+        let handler = TokenizeHandler(model: model)
+        responder.send(Response(json: try handler.detokenize(try body(request))))
+      case .completions:
+        try CompletionHandler(model: model).handle(try body(request), responder)
+      case .chatCompletions:
+        try ChatHandler(model: model).handle(try body(request), responder)
+      }
+    } catch {
+      responder.send(error.response)
+    }
+  }
+
+  // MARK: - Routes
+
+  private enum Endpoint {
+    case health
+    case models
+    case model(Substring)
+    case tokenize
+    case detokenize
+    case completions
+    case chatCompletions
+  }
+
+  private func endpoint(_ request: Request) throws(APIError) -> Endpoint {
+    let endpoint: Endpoint
+    switch request.path {
+    case "/health": endpoint = .health
+    case "/v1/models": endpoint = .models
+    case "/tokenize": endpoint = .tokenize
+    case "/detokenize": endpoint = .detokenize
+    case "/v1/completions": endpoint = .completions
+    case "/v1/chat/completions": endpoint = .chatCompletions
+    case let path where path.hasPrefix("/v1/models/"):
+      endpoint = .model(path.dropFirst("/v1/models/".count))
+    case let path:
+      throw APIError(
+        status: 404, message: "There is nothing at `\(APIError.quoted(path))`.", code: "not_found")
+    }
+    let allowed: [Method] =
+      switch endpoint {
+      case .health, .models, .model: [.get, .head]
+      case .tokenize, .detokenize, .completions, .chatCompletions: [.post]
+      }
+    guard allowed.contains(request.method) else {
+      let methods = allowed.map(\.rawValue).joined(separator: ", ")
+      throw APIError(
+        status: 405, message: "`\(request.path)` takes \(methods), not \(request.method.rawValue).",
+        code: "method_not_allowed", headers: ["Allow": methods])
+    }
+    return endpoint
+  }
+
+  private func body(_ request: Request) throws(APIError) -> JSONValue {
+    let type = request.headers["content-type"].map { $0.prefix { $0 != ";" && $0 != " " } }
+    guard type == nil || type?.lowercased() == "application/json" else {
+      throw APIError(
+        status: 415, message: "The Content-Type must be application/json.",
+        code: "unsupported_media_type")
+    }
+    guard request.body.count <= APILimits.bodyBytes else {
+      throw APIError(
+        status: 413, message: "The body may have at most \(APILimits.bodyBytes) bytes.",
+        code: "body_too_large")
+    }
+    do {
+      return try JSONValue(
+        parsing: request.body, limits: JSONLimits(depth: APILimits.jsonDepth))
+    } catch {
+      throw .invalid(nil, "The body is \(error).", code: "invalid_json")
+    }
+  }
+
+  /// Alive as long as no step of the engine lasts longer than `APILimits.stepSeconds`.
+  private var health: Response {
+    let age = model.engine.stepAge ?? 0
+    guard age > APILimits.stepSeconds else { return Response(json: ["status": "ok"]) }
+    return Response(json: ["status": "stalled", "step_seconds": .double(age)], status: 503)
+  }
+}

@@ -1,0 +1,78 @@
+// The wire form of answers: what both endpoints share.
+
+import JSON
+import Sampling
+import Serving
+
+/// Tokens read and written so far.
+struct Usage: Equatable {
+  var promptTokens = 0
+  var completionTokens = 0
+
+  var json: JSONValue {
+    [
+      "prompt_tokens": .integer(promptTokens),
+      "completion_tokens": .integer(completionTokens),
+      "total_tokens": .integer(promptTokens + completionTokens),
+      // No prompt is kept for the next request.
+      "prompt_tokens_details": ["cached_tokens": 0],
+    ]
+  }
+}
+
+/// The members that every object of one answer repeats.
+struct AnswerHeader {
+  let id: String
+  /// Seconds since 1970.
+  let created: Int
+  let model: String
+
+  /// - Parameter usage: nil leaves the member away, `.null` states that it comes later.
+  func object(
+    _ kind: String, choices: [JSONValue], usage: JSONValue?, extras: JSONObject
+  ) -> JSONValue {
+    var object = JSONObject()
+    object["id"] = .string(id)
+    object["object"] = .string(kind)
+    object["created"] = .integer(created)
+    object["model"] = .string(model)
+    object["choices"] = .array(choices)
+    object["usage"] = usage
+    for (key, value) in extras.members { object[key] = value }
+    return .object(object)
+  }
+}
+
+/// Writes the choices of one endpoint.
+protocol AnswerFormat {
+  /// The `object` of a whole answer and of a chunk.
+  var wholeKind: String { get }
+  var chunkKind: String { get }
+  /// Whether each choice is announced by a chunk of its own before its first text.
+  var announcesChoices: Bool { get }
+
+  /// A choice of a whole answer.
+  func whole(_ delta: ChoiceDelta, choice: Int, prompt: Prompt) -> JSONValue
+  /// A choice of a chunk. `isFirst` holds for the first chunk of each choice.
+  func chunk(_ delta: ChoiceDelta, choice: Int, prompt: Prompt, isFirst: Bool) -> JSONValue
+  /// Members of the whole answer, or of the first chunk, beside its choices.
+  func extras(_ prompts: [Prompt]) -> JSONObject
+}
+
+extension ChoiceEnd {
+  var reasonName: JSONValue {
+    switch reason {
+    case .stop: "stop"
+    case .length: "length"
+    }
+  }
+
+  /// vLLM's `stop_reason`: the token or string that the client asked to stop at.
+  var causeValue: JSONValue {
+    switch cause {
+    case .token(let token): .integer(Int(token))
+    case .text(let text): .string(text)
+    case nil: .null
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// The body of `POST /v1/chat/completions` to a typed request.
+
+import JSON
+import Text
+
+extension RequestTranslator {
+  /// Reads a chat request (platform.openai.com/docs/api-reference/chat/create, with vLLM's
+  /// extensions).
+  mutating func chat() throws(APIError) -> TranslatedRequest {
+    try fields.refuseUnsupportedChat()
+    request.prompts = [Prompt(tokens: try fields.conversation(model))]
+    try readCommonFields()
+    try readChatLogprobs()
+    let requested = try chatMaxTokens()
+    try setMaxTokens(
+      requested, default: model.defaults.maxNewTokens ?? Int.max, param: "max_completion_tokens",
+      promptParam: "messages")
+    try fields.finish()
+    return request
+  }
+
+  private mutating func readChatLogprobs() throws(APIError) {
+    let isOn = try fields.bool("logprobs") ?? false
+    let top = try fields.integer("top_logprobs", in: 0...APILimits.topLogprobs)
+    guard isOn || top == nil else {
+      throw fields.invalid("top_logprobs", "is only allowed when `logprobs` is true")
+    }
+    request.output.logprobs = isOn ? top ?? 0 : nil
+  }
+
+  /// `max_tokens` is the older name of `max_completion_tokens`.
+  private mutating func chatMaxTokens() throws(APIError) -> Int? {
+    let older = try fields.integer("max_tokens", in: 1...Int.max)
+    let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
+    guard older == nil || newer == nil || older == newer else {
+      throw fields.invalid("max_tokens", "contradicts `max_completion_tokens`")
+    }
+    return newer ?? older
+  }
+}

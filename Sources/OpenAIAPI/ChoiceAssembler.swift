@@ -1,0 +1,152 @@
+// The engine's events of one sequence to what its reader sees: text, log-probabilities and an end.
+// Used by streamed and whole answers of both endpoints alike.
+
+import Sampling
+import Serving
+import Text
+
+/// Why an answer ended, and which token or string made it end.
+struct ChoiceEnd: Equatable {
+  enum Cause: Equatable {
+    case token(Int32)
+    case text(String)
+  }
+
+  var reason: FinishReason
+  /// A stop that the client asked for; nil for the checkpoint's own end and for the length.
+  var cause: Cause?
+}
+
+/// A token of prompt or answer with its log-probability.
+struct TokenEntry: Equatable {
+  var token: Int32
+  /// Nil for the first token of a prompt, which nothing predicts.
+  var logprobs: TokenLogprobs?
+  /// Where its text begins, in Unicode scalars from the start of the answer's text.
+  var textOffset: Int
+}
+
+/// What one choice has newly to say.
+struct ChoiceDelta: Equatable {
+  var text = ""
+  /// The generated tokens.
+  var tokens: [Int32] = []
+  /// Empty when none were asked for.
+  var entries: [TokenEntry] = []
+  var end: ChoiceEnd?
+
+  mutating func append(_ next: ChoiceDelta) {
+    text += next.text
+    tokens += next.tokens
+    entries += next.entries
+    end = end ?? next.end
+  }
+}
+
+/// Follows one sequence from its first event to its end.
+struct ChoiceAssembler {
+  private let request: TranslatedRequest
+  private let prompt: Prompt
+  private let tokenizer: Tokenizer?
+  private var promptDecoder: IncrementalDecoder?
+  private var decoder: IncrementalDecoder?
+  private var matcher: StopMatcher
+  private var hasBegun = false
+  /// Prompt tokens reported so far.
+  private var promptPosition = 0
+  private var textOffset = 0
+  private(set) var isFinished = false
+
+  /// - Parameter tokenizer: nil leaves the text empty.
+  init(_ request: TranslatedRequest, prompt: Prompt, tokenizer: Tokenizer?) {
+    self.request = request
+    self.prompt = prompt
+    self.tokenizer = tokenizer
+    let skips = request.text.skipsSpecialTokens
+    promptDecoder = tokenizer.map { IncrementalDecoder($0, skipSpecialTokens: skips) }
+    decoder = tokenizer.map { IncrementalDecoder($0, skipSpecialTokens: skips) }
+    matcher = StopMatcher(stops: request.text.stops, includeStop: request.text.includesStop)
+  }
+
+  /// What the events add. Nothing follows once the choice is finished, which a stop string may do
+  /// before the engine does.
+  mutating func add(_ event: GenerationEvent) -> ChoiceDelta {
+    var delta = ChoiceDelta()
+    if isFinished { return delta }
+    if !hasBegun { begin(&delta) }
+    switch event {
+    case .prompt(let scored):
+      for logprobs in scored { addPromptToken(logprobs, to: &delta) }
+    case .token(let token, let logprobs):
+      addToken(token, logprobs, to: &delta)
+    case .finished(let reason):
+      flush(&delta)
+      finish(ChoiceEnd(reason: reason, cause: nil), &delta)
+    }
+    return delta
+  }
+
+  // MARK: - The prompt, when it is echoed
+
+  private mutating func begin(_ delta: inout ChoiceDelta) {
+    hasBegun = true
+    guard request.output.echo else { return }
+    delta.text =
+      prompt.text ?? tokenizer.map {
+        $0.decode(prompt.tokens, skipSpecialTokens: request.text.skipsSpecialTokens)
+      } ?? ""
+    if request.output.logprobs == nil {
+      textOffset = delta.text.unicodeScalars.count
+    } else {
+      addPromptToken(nil, to: &delta)
+    }
+  }
+
+  private mutating func addPromptToken(_ logprobs: TokenLogprobs?, to delta: inout ChoiceDelta) {
+    let token = prompt.tokens[promptPosition]
+    delta.entries.append(TokenEntry(token: token, logprobs: logprobs, textOffset: textOffset))
+    textOffset += promptDecoder?.append(token).unicodeScalars.count ?? 0
+    promptPosition += 1
+  }
+
+  // MARK: - The answer
+
+  private mutating func addToken(
+    _ token: Int32, _ logprobs: TokenLogprobs?, to delta: inout ChoiceDelta
+  ) {
+    delta.tokens.append(token)
+    if let logprobs {
+      delta.entries.append(TokenEntry(token: token, logprobs: logprobs, textOffset: textOffset))
+    }
+    let isEnd = request.endTokens.contains(token)
+    let isStop = request.stopTokens.contains(token)
+    if !(isEnd || isStop) || request.text.includesStop {
+      let text = decoder?.append(token) ?? ""
+      textOffset += text.unicodeScalars.count
+      show(text, in: &delta)
+    }
+    if isEnd || isStop, !isFinished {
+      flush(&delta)
+      finish(ChoiceEnd(reason: .stop, cause: isEnd ? nil : .token(token)), &delta)
+    }
+  }
+
+  /// Passes text through the stop matcher, which may end the answer.
+  private mutating func show(_ text: String, in delta: inout ChoiceDelta) {
+    let (shown, stopped) = matcher.append(text)
+    delta.text += shown
+    if stopped { finish(ChoiceEnd(reason: .stop, cause: nil), &delta) }
+  }
+
+  /// Shows what was held back for a whole character or a stop string.
+  private mutating func flush(_ delta: inout ChoiceDelta) {
+    show(decoder?.finish() ?? "", in: &delta)
+    if !isFinished { delta.text += matcher.finish() }
+  }
+
+  private mutating func finish(_ end: ChoiceEnd, _ delta: inout ChoiceDelta) {
+    guard !isFinished else { return }
+    isFinished = true
+    delta.end = end
+  }
+}

@@ -1,0 +1,99 @@
+// One generation request from its submission to the last byte of its answer.
+
+import Dispatch
+import HTTP
+import Serving
+
+/// Carries events of the engine to the client, and the client's going away to the engine.
+///
+/// Unchecked because everything is touched on the connection's queue alone; only the engine's
+/// notification runs elsewhere, and it does nothing but get onto that queue.
+final class GenerationSession: @unchecked Sendable {
+  private let request: TranslatedRequest
+  private let engine: EngineHandle
+  private let responder: Responder
+  private var writer: StreamWriter
+  private var assemblers: [ChoiceAssembler]
+  private var streams: [TokenStream] = []
+  /// Events taken from the engine and not yet written, by choice.
+  private var pending: [ArraySlice<GenerationEvent>]
+  private var unfinished: Int
+  private var isOver = false
+
+  init(
+    _ request: TranslatedRequest, model: ServedModel, format: any AnswerFormat,
+    header: AnswerHeader, responder: Responder
+  ) {
+    self.request = request
+    self.responder = responder
+    engine = model.engine
+    writer = StreamWriter(request, format: format, header: header, responder: responder)
+    assemblers = (0..<request.choiceCount).map {
+      ChoiceAssembler(request, prompt: request.prompt(ofChoice: $0), tokenizer: model.tokenizer)
+    }
+    pending = Array(repeating: [], count: request.choiceCount)
+    unfinished = request.choiceCount
+  }
+
+  /// Submits all choices and begins the answer; when the engine refuses one of them, none runs.
+  func start() throws(ServingError) {
+    for choice in 0..<request.choiceCount {
+      do throws(ServingError) {
+        streams.append(
+          try engine.submit(request.engineRequest(ofChoice: choice), notify: notifier(choice)))
+      } catch {
+        cancel()
+        throw error
+      }
+    }
+    // The closures keep the session alive until the answer is complete or the client is gone.
+    responder.onClose = { self.cancel() }
+    responder.onRoom = { self.advanceAll() }
+    writer.begin()
+  }
+
+  /// Called by the engine on its own thread.
+  private func notifier(_ choice: Int) -> @Sendable () -> Void {
+    let queue = responder.queue
+    return { [weak self] in
+      queue.async { [weak self] in self?.advance(choice) }
+    }
+  }
+
+  /// Nobody waits for the answer any more. May happen in the middle of a write.
+  private func cancel() {
+    isOver = true
+    for stream in streams { stream.cancel() }
+  }
+
+  private func advanceAll() {
+    for choice in assemblers.indices { advance(choice) }
+  }
+
+  /// The most events that become one chunk, so that no chunk outgrows the connection's buffer.
+  private static let eventsPerChunk = 64
+
+  /// Writes what a choice has to say, as far as the client takes it.
+  private func advance(_ choice: Int) {
+    while !isOver, !assemblers[choice].isFinished, writer.hasRoom {
+      if pending[choice].isEmpty { pending[choice] = streams[choice].drain()[...] }
+      let events = pending[choice].prefix(Self.eventsPerChunk)
+      if events.isEmpty { return }
+      pending[choice] = pending[choice].dropFirst(events.count)
+      var delta = ChoiceDelta()
+      for event in events { delta.append(assemblers[choice].add(event)) }
+      writer.add(delta, choice: choice)
+      if delta.end != nil { end(choice) }
+    }
+  }
+
+  private func end(_ choice: Int) {
+    // A stop string ends the answer here before the engine knows of it.
+    streams[choice].cancel()
+    pending[choice] = []
+    unfinished -= 1
+    guard unfinished == 0, !isOver else { return }
+    isOver = true
+    writer.finish()
+  }
+}

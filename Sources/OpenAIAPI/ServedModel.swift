@@ -1,0 +1,40 @@
+// What the API needs to know of the model it serves.
+
+import JSON
+import Serving
+import Text
+
+/// A loaded model behind a running engine.
+public struct ServedModel: Sendable {
+  /// The name that requests give as `model`.
+  public let name: String
+  /// Absent when the checkpoint has none: prompts are token ids then, and answers carry ids.
+  public let tokenizer: Tokenizer?
+  /// Absent when the checkpoint's chat template is unknown and none was picked.
+  public let chatFormat: ChatFormat?
+  public let defaults: GenerationDefaults
+  /// Token ids that end an answer.
+  public let endTokens: Set<Int32>
+  public let vocabularySize: Int
+  public let engine: EngineHandle
+
+  /// - Parameters:
+  ///   - endTokens: end-of-sequence ids of the checkpoint, each below `vocabularySize`.
+  ///   - engine: serves the same vocabulary.
+  public init(
+    name: String, tokenizer: Tokenizer?, chatFormat: ChatFormat?, defaults: GenerationDefaults,
+    endTokens: Set<Int32>, vocabularySize: Int, engine: EngineHandle
+  ) {
+    precondition(vocabularySize > 0 && vocabularySize <= Int(Int32.max), "vocabulary size")
+    self.name = name
+    self.tokenizer = tokenizer
+    self.chatFormat = chatFormat
+    self.defaults = defaults
+    self.endTokens = endTokens
+    self.vocabularySize = vocabularySize
+    self.engine = engine
+  }
+
+  /// Positions of one sequence, prompt and answer together.
+  var contextLength: Int { engine.limits.contextLength }
+}
