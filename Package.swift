@@ -11,6 +11,10 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
   name: "hadal",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
   targets: [
     .target(name: "CKernels"),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
@@ -27,6 +31,15 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "OpenAIAPI", dependencies: ["Serving", "Sampling", "Text", "HTTP", "JSON"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "hadal",
+      dependencies: [
+        "OpenAIAPI", "Serving", "Sampling", "Text", "HTTP", "DeepSeek", "Weights", "Compute",
+        "Platform", "JSON",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: strict),

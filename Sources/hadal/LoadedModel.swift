@@ -1,0 +1,107 @@
+// From options to a running engine: read, plan, check, load.
+
+import Compute
+import DeepSeek
+import Logging
+import Platform
+import Serving
+import Weights
+
+/// A model that is planned but takes no memory yet.
+struct PlannedModel {
+  let directory: ModelDirectory
+  let checkpoint: Checkpoint
+  let configuration: ModelConfiguration
+  let latents: LatentShape
+  let limits: EngineLimits
+  let memory: MemoryPlan
+  let budget: MemoryBudget
+  let threads: Int
+
+  /// Rows whose logits are computed at a time.
+  private static let logitRows = 16
+  /// Sequences that may wait for each one that runs.
+  private static let waitingPerRunning = 64
+  /// The share of free memory that the latent pool takes when nobody says otherwise.
+  private static let defaultPoolShare = 0.5
+
+  init(_ options: ModelOptions) throws {
+    directory = try ModelDirectory(options.model)
+    checkpoint = try Checkpoint.open(directory: directory.path)
+    configuration = try ModelConfiguration(checkpoint.configuration)
+    latents = LatentShape(configuration, format: options.latentFormat)
+    budget = try MemoryBudget.measure()
+    threads = options.threads ?? ProcessorBudget.measure().threads
+    let pageCount = Self.pageCount(
+      options, configuration, latents, free: budget.available - checkpoint.byteCount)
+    limits = EngineLimits(
+      maxSequences: options.maxSequences,
+      queueLength: options.maxSequences * Self.waitingPerRunning,
+      prefillChunk: options.prefillChunk,
+      contextLength: min(configuration.maxPositions, pageCount * LatentStorage.tokensPerPage),
+      pageCount: pageCount)
+    memory = MemoryPlan(
+      configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,
+      rows: limits.rowsPerStep, logitRows: Self.logitRows, threads: threads)
+  }
+
+  /// Pages for the tokens asked for; else for every sequence at full length, as far as memory goes.
+  private static func pageCount(
+    _ options: ModelOptions, _ c: ModelConfiguration, _ latents: LatentShape, free: Int
+  ) -> Int {
+    let size = LatentStorage.tokensPerPage
+    if let tokens = options.kvTokens { return (tokens + size - 1) / size }
+    let wanted = options.maxSequences * ((c.maxPositions + size - 1) / size)
+    let affordable = Int(Double(max(free, 0)) * defaultPoolShare) / latents.bytesPerPage
+    return max(1, min(wanted, affordable))
+  }
+
+  /// Refuses what does not fit, with the sums.
+  func checkMemory() throws {
+    guard memory.total > budget.available else { return }
+    throw CommandError(
+      """
+      the model does not fit: weights \(ByteCount(memory.weights)) + latents for \
+      \(limits.pageCount * LatentStorage.tokensPerPage) tokens \(ByteCount(memory.latents)) + \
+      scratch \(ByteCount(memory.scratch)) = \(ByteCount(memory.total)), but only \
+      \(ByteCount(budget.available)) are free of \(ByteCount(budget.total)); \
+      lower --kv-tokens, --prefill-chunk or --max-sequences
+      """)
+  }
+
+  /// Loads the weights and starts the engine.
+  func start(_ log: Logger) throws -> EngineHandle {
+    try checkMemory()
+    log.info(
+      "loading",
+      metadata: [
+        "model": "\(directory.path)", "weights": "\(ByteCount(memory.weights))",
+        "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
+        "threads": "\(threads)", "kernels": "\(Kernels.best.tier)",
+      ])
+    let backend = Backend(kernels: .best, pool: try WorkerPool(threadCount: threads))
+    let model = DeepSeekModel(
+      weights: try ModelWeights(checkpoint), backend: backend,
+      storage: LatentStorage(shape: latents, pageCount: limits.pageCount),
+      rows: limits.rowsPerStep, logitRows: Self.logitRows)
+    return try EngineHandle(model: model, limits: limits)
+  }
+}
+
+/// A number of bytes as people read it.
+struct ByteCount: CustomStringConvertible {
+  let bytes: Int
+
+  init(_ bytes: Int) { self.bytes = bytes }
+
+  var description: String {
+    var (value, unit) = (Double(bytes), 0)
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while value >= 1024, unit < units.count - 1 {
+      value /= 1024
+      unit += 1
+    }
+    let rounded = (value * 10).rounded() / 10
+    return unit == 0 ? "\(bytes) B" : "\(rounded) \(units[unit])"
+  }
+}

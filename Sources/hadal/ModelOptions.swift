@@ -1,0 +1,66 @@
+// Options that every command shares: which model, and what it may use.
+
+import ArgumentParser
+import Compute
+
+enum LatentType: String, ExpressibleByArgument, CaseIterable {
+  case bf16
+  case f32
+
+  var format: ElementFormat { self == .bf16 ? .bfloat16 : .float32 }
+}
+
+enum Precision: String, ExpressibleByArgument, CaseIterable {
+  case fast
+  case reference
+}
+
+enum Speculation: String, ExpressibleByArgument, CaseIterable {
+  case off
+}
+
+struct ModelOptions: ParsableArguments {
+  @Option(help: "Model directory in Hugging Face layout. Default: the bundled demo model.")
+  var model: String?
+
+  @Option(help: "Threads that compute. Default: what affinity and CPU quota allow.")
+  var threads: Int?
+
+  @Option(help: "Tokens that the latent cache holds. Default: from the memory that is free.")
+  var kvTokens: Int?
+
+  @Option(help: "Format of cached latents. Default: bf16, f32 with --precision reference.")
+  var kvType: LatentType?
+
+  @Option(help: "Sequences computed side by side; others wait.")
+  var maxSequences = 8
+
+  @Option(help: "Rows of prompts in one step.")
+  var prefillChunk = 512
+
+  @Option(
+    help: "reference keeps activations and latents in float32, to compare implementations.")
+  var precision = Precision.fast
+
+  @Option(help: "Speculative decoding with the MTP module; only off in this version.")
+  var mtp = Speculation.off
+
+  var latentFormat: ElementFormat {
+    kvType?.format ?? (precision == .reference ? .float32 : .bfloat16)
+  }
+
+  func validate() throws {
+    try check("--threads", threads, 1...1024)
+    try check("--kv-tokens", kvTokens, 1...(1 << 40))
+    try check("--max-sequences", maxSequences, 1...1024)
+    try check("--prefill-chunk", prefillChunk, 1...8192)
+    if precision == .reference, kvType == .bf16 {
+      throw ValidationError("--precision reference keeps latents in f32, not --kv-type bf16")
+    }
+  }
+
+  private func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+    guard let value, !range.contains(value) else { return }
+    throw ValidationError("\(name) \(value) is not from \(range.lowerBound) to \(range.upperBound)")
+  }
+}

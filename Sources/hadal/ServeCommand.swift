@@ -1,0 +1,104 @@
+// `hadal serve`: the server, from start to the last answer after SIGTERM.
+
+import ArgumentParser
+import DeepSeek
+import Dispatch
+import Glibc
+import HTTP
+import Logging
+import OpenAIAPI
+import Platform
+import Serving
+import Text
+
+extension ChatFormat: ExpressibleByArgument {}
+
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Serves a model over HTTP.",
+    discussion: """
+      Routes: GET /health, /v1/models; POST /v1/chat/completions, /v1/completions, /tokenize,
+      /detokenize. SIGTERM or SIGINT lets running answers end; a second one exits at once.
+      """)
+
+  @OptionGroup var options: ModelOptions
+
+  @Option(help: "Address to listen on.")
+  var host = "127.0.0.1"
+
+  @Option(help: "Port to listen on; 0 picks a free one.")
+  var port: UInt16 = 8080
+
+  @Option(help: "Name that clients give as model. Default: the directory's.")
+  var servedModelName: String?
+
+  @Option(help: "How messages become a prompt. Default: what the chat template is.")
+  var chatFormat: ChatFormat?
+
+  @Option(help: "Seconds that running answers get after SIGTERM.")
+  var drainSeconds = 30
+
+  func validate() throws {
+    guard (0...86_400).contains(drainSeconds) else {
+      throw ValidationError("--drain-seconds \(drainSeconds) is not from 0 to 86400")
+    }
+  }
+
+  func run() throws {
+    let start = MonotonicClock.nanoseconds
+    let log = Logger(label: "hadal", quiet: false)
+    let planned = try PlannedModel(options)
+    let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
+    if text.tokenizer == nil {
+      log.warning("no tokenizer.json: prompts must be token ids")
+    } else if text.chatFormat == nil {
+      log.warning("unknown chat template: chat needs --chat-format")
+    }
+    let model = ServedModel(
+      name: servedModelName ?? planned.directory.name, tokenizer: text.tokenizer,
+      chatFormat: text.chatFormat, defaults: text.defaults, endTokens: text.endTokens,
+      vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
+    var configuration = ServerConfiguration(host: host, port: port)
+    configuration.errorFormat = openAIErrorFormat
+    let server = Server(configuration: configuration, handler: APIServer(model: model))
+    let bound = try server.start()
+    log.info(
+      "ready",
+      metadata: [
+        "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
+        "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
+      ])
+    StandardOutput.write("Listening on http://\(host.contains(":") ? "[\(host)]" : host):\(bound)\n")
+    let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
+    withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
+      dispatchMain()
+    }
+  }
+}
+
+/// An orderly end: the first signal drains, the second one exits at once.
+private final class Shutdown: @unchecked Sendable {
+  // Unchecked: signals arrive on the main queue, and nothing else calls in.
+  private let server: Server
+  private let seconds: Int
+  private let log: Logger
+  private var isDraining = false
+
+  init(server: Server, seconds: Int, log: Logger) {
+    self.server = server
+    self.seconds = seconds
+    self.log = log
+  }
+
+  func receive() {
+    dispatchPrecondition(condition: .onQueue(.main))
+    guard !isDraining else { Glibc.exit(EXIT_FAILURE) }
+    isDraining = true
+    log.info("draining", metadata: ["seconds": "\(seconds)"])
+    server.stop(deadline: .now() + .seconds(seconds)) { [log] in
+      log.info("stopped")
+      Glibc.exit(EXIT_SUCCESS)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+// What the API and the command line know of a model besides its weights.
+
+import DeepSeek
+import OpenAIAPI
+import Text
+
+/// Tokenizer, chat format and defaults of a model directory.
+struct ModelText {
+  let tokenizer: Tokenizer?
+  /// Nil when the chat template is none that is known and no format was picked.
+  let chatFormat: ChatFormat?
+  let defaults: GenerationDefaults
+  /// Tokens that end an answer: those of generation_config.json, else of config.json.
+  let endTokens: Set<Int32>
+
+  init(
+    _ directory: ModelDirectory, _ configuration: ModelConfiguration, chatFormat: ChatFormat? = nil
+  ) throws {
+    tokenizer = try directory.tokenizer()
+    let template = try directory.chatTemplate(tokenizer)
+    self.chatFormat = chatFormat ?? template.flatMap { ChatFormat.detect(template: $0) }
+    defaults = try GenerationDefaults(json: try directory.generationConfiguration())
+    let ends = defaults.endTokens ?? configuration.endTokens
+    endTokens = Set(ends.filter { $0 < configuration.vocabularySize })
+    if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
+      throw CommandError(
+        """
+        tokenizer.json has ids up to \(tokenizer.vocabularySize - 1), but the model's vocabulary \
+        ends at \(configuration.vocabularySize - 1)
+        """)
+    }
+  }
+}
