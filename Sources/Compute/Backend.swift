@@ -11,8 +11,8 @@ public struct Backend: Sendable {
     self.pool = pool
   }
 
-  /// Below this many multiply-adds waking another thread costs more than it saves.
-  private static let worthSplitting = 1 << 16
+  /// Below this many multiply-adds, some ten microseconds, another thread costs more than it saves.
+  private static let worthSplitting = 1 << 17
   /// Splits fall on multiples of the kernels' tiles.
   private static let outputGranule = 8
 

@@ -34,20 +34,24 @@ public final class WorkerPool: Sendable {
       return
     }
     withoutActuallyEscaping(body) {
-      crew.run(tasks: tasks, helpers: threadCount - 1, $0)
+      crew.run(tasks: tasks, $0)
     }
   }
 }
 
 /// What the caller and the workers share.
+///
+/// Tasks are claimed one by one, and an operation ends when every claimed task has: a worker that the
+/// system does not run at the moment is not waited for, its share is done by the others.
 private final class Crew: @unchecked Sendable {
-  // Unchecked: `task` and `taskCount` are written by the caller of `run` while all workers wait,
-  // published by the increment of `generation`, and not touched again before `running` is zero.
+  // Unchecked: `task` and `taskCount` are written by the caller of `run` before the ticket is
+  // published and read only between a successful claim and the end of the claimed task; the caller
+  // does not return, and so does not write again, before all claimed tasks have ended.
   private var task: (@Sendable (Int) -> Void)?
   private var taskCount = 0
-  private let generation = Atomic<Int>(0)
-  private let nextTask = Atomic<Int>(0)
-  private let running = Atomic<Int>(0)
+  /// Number of the operation in the upper half, tasks nobody has claimed yet in the lower half.
+  private let ticket = Atomic<UInt64>(0)
+  private let unfinished = Atomic<Int>(0)
   private let sleeping = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
   private let alarm = Condition()
@@ -55,56 +59,72 @@ private final class Crew: @unchecked Sendable {
   /// About 30 microseconds: longer than the serial stretches of a step, far below a scheduler tick.
   private static let spins = 30_000
 
-  func run(tasks: Int, helpers: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  func run(tasks: Int, _ body: @escaping @Sendable (Int) -> Void) {
     task = body
     taskCount = tasks
-    nextTask.store(0, ordering: .relaxed)
-    running.store(helpers, ordering: .relaxed)
-    announce()
+    unfinished.store(tasks, ordering: .relaxed)
+    let operation = (ticket.load(ordering: .relaxed) >> 32 &+ 1) << 32
+    ticket.store(operation | UInt64(tasks), ordering: .sequentiallyConsistent)
+    wakeSleepers()
     takeTasks()
-    while running.load(ordering: .acquiring) > 0 {}
+    var spins = 0
+    while unfinished.load(ordering: .acquiring) > 0 {
+      spins += 1
+      if spins.isMultiple(of: Self.spins) { Thread.yield() }
+    }
     task = nil
   }
 
   func stop() {
     stopping.store(true, ordering: .sequentiallyConsistent)
-    announce()
+    wakeSleepers()
   }
 
-  /// Wakes the workers. A worker announces its sleep before it looks at `generation` a last time,
-  /// so either it sees the new one or it is seen here.
-  private func announce() {
-    generation.add(1, ordering: .sequentiallyConsistent)
+  /// A worker announces its sleep before it looks at the ticket a last time, so either it sees the
+  /// new one or it is seen here.
+  private func wakeSleepers() {
     if sleeping.load(ordering: .sequentiallyConsistent) > 0 { alarm.broadcast() }
   }
 
   func work() {
-    var seen = 0
-    while true {
-      seen = waitForOperation(after: seen)
-      if stopping.load(ordering: .sequentiallyConsistent) { return }
+    while !stopping.load(ordering: .sequentiallyConsistent) {
       takeTasks()
-      running.subtract(1, ordering: .releasing)
+      waitForTasks()
     }
   }
 
   private func takeTasks() {
-    guard let task else { preconditionFailure("no operation published") }
-    while true {
-      let number = nextTask.add(1, ordering: .relaxed).oldValue
-      guard number < taskCount else { return }
-      task(number)
+    var seen = ticket.load(ordering: .acquiring)
+    while Self.unclaimed(seen) > 0 {
+      let claim = ticket.compareExchange(
+        expected: seen, desired: seen - 1, ordering: .acquiringAndReleasing)
+      seen = claim.original
+      guard claim.exchanged else { continue }
+      perform(taskCount - Self.unclaimed(seen))
+      unfinished.subtract(1, ordering: .releasing)
+      seen = ticket.load(ordering: .acquiring)
     }
   }
 
-  private func waitForOperation(after seen: Int) -> Int {
-    for _ in 0..<Self.spins {
-      let current = generation.load(ordering: .acquiring)
-      if current != seen { return current }
-    }
+  /// A function of its own so that the closure is let go before the task counts as ended: the caller
+  /// of `run` may not have it referenced any more when it returns.
+  @inline(never)
+  private func perform(_ number: Int) {
+    guard let task else { preconditionFailure("a claim without an operation") }
+    task(number)
+  }
+
+  private static func unclaimed(_ ticket: UInt64) -> Int { Int(ticket & 0xFFFF_FFFF) }
+
+  private var isWanted: Bool {
+    Self.unclaimed(ticket.load(ordering: .sequentiallyConsistent)) > 0
+      || stopping.load(ordering: .sequentiallyConsistent)
+  }
+
+  private func waitForTasks() {
+    for _ in 0..<Self.spins where isWanted { return }
     sleeping.add(1, ordering: .sequentiallyConsistent)
-    alarm.wait { generation.load(ordering: .sequentiallyConsistent) != seen }
+    alarm.wait { isWanted }
     sleeping.subtract(1, ordering: .sequentiallyConsistent)
-    return generation.load(ordering: .acquiring)
   }
 }

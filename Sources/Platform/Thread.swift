@@ -23,6 +23,9 @@ public final class Thread: Sendable {
     self.handle = handle
   }
 
+  /// Lets another thread run on this one's processor.
+  public static func yield() { sched_yield() }
+
   /// Waits for the end of the thread; call it once.
   public func join() {
     let status = pthread_join(handle, nil)
