@@ -69,5 +69,6 @@ let package = Package(
       name: "ServingTests",
       dependencies: ["Serving", "DeepSeek", "Sampling", "Compute", "Platform", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(name: "RepositoryTests", swiftSettings: strict),
   ]
 )
