@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Settings of every Swift target: unsafe constructs must be marked, and an unmarked one is an error.
+/// Settings of every Swift target: unsafe constructs must be marked, and an unmarked one is an
+/// error.
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
   .treatWarning("StrictMemorySafety", as: .error),

@@ -56,7 +56,8 @@ public struct Kernels: @unchecked Sendable {
       &raw, Int64(inputs.lowerBound), Int64(inputs.count), x.raw, y.raw, nil)
   }
 
-  /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * matrix[inputs[i], k]. `carry` is one row.
+  /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * matrix[inputs[i], k]. `carry` is one
+  /// row.
   public func linearTransposed(
     _ matrix: MatrixView, inputs: Range<Int>, _ x: Rows, carry: Rows, into y: Rows
   ) {

@@ -1,7 +1,8 @@
 // The threads of the forward pass: one fork and join per parallel operation.
 //
 // Workers wait for the next operation by spinning for some microseconds, because operations follow
-// each other closely within a step, and then sleep, because between requests there is nothing to do.
+// each other closely within a step, and then sleep, because between requests there is nothing to
+// do.
 
 import Platform
 import Synchronization

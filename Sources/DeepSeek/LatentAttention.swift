@@ -58,8 +58,8 @@ struct AttentionContext: Sendable {
 }
 
 extension LatentAttention {
-  /// Attention of the rows `x` [rows, hidden] into `y`; their latents are stored as layer `layer` of
-  /// their sequences' pages first. `buffers.rotation` holds the rows' angles.
+  /// Attention of the rows `x` [rows, hidden] into `y`; their latents are stored as layer `layer`
+  /// of their sequences' pages first. `buffers.rotation` holds the rows' angles.
   func forward(
     _ x: Rows, batch: ForwardBatch, layer: Int, _ context: AttentionContext,
     _ buffers: ActivationBuffers, into y: Rows

@@ -1,7 +1,8 @@
 // DeepSeekMoE (DeepSeek-V3 paper, section 2.1.2): y = sum_k w_k Expert_k(x) + Shared(x).
 //
-// The rows of a batch are sorted by expert, so that each expert's weights are read once per pass for
-// all rows that chose it. A token's expert outputs are then added in the order of its own choice.
+// The rows of a batch are sorted by expert, so that each expert's weights are read once per pass
+// for all rows that chose it. A token's expert outputs are then added in the order of its own
+// choice.
 
 import Compute
 

@@ -65,8 +65,8 @@ extension JSONValue {
   }
 }
 
-/// A key compared code point by code point (RFC 8259, section 8.3). String's own equality would take
-/// canonically equivalent keys, such as a composed and a decomposed letter, for the same one.
+/// A key compared code point by code point (RFC 8259, section 8.3). String's own equality would
+/// take canonically equivalent keys, such as a composed and a decomposed letter, for the same one.
 private struct ExactKey: Hashable, Sendable {
   let text: String
 

@@ -20,7 +20,8 @@ struct SamplingNoise {
     Self.mix(stream &+ UInt64(truncatingIfNeeded: token) &* 0xD134_2543_DE82_EF95)
   }
 
-  /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection without visible pattern.
+  /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection without visible
+  /// pattern.
   private static func mix(_ value: UInt64) -> UInt64 {
     var z = value
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

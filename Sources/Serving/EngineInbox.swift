@@ -10,7 +10,8 @@ struct Submission: Sendable {
   let stream: TokenStream
 }
 
-/// What other threads want of the engine. Sequences count against the bound until they are admitted.
+/// What other threads want of the engine. Sequences count against the bound until they are
+/// admitted.
 final class EngineInbox: Sendable {
   struct Contents: Sendable {
     var submissions: [Submission] = []

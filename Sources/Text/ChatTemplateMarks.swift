@@ -1,7 +1,8 @@
-// Which chat format a Jinja template is, told by what it can write: the tags and words in its string
-// literals and in the text outside of its blocks. A template belongs to a format when it writes all
-// that the format needs and nothing that the format does not know; layout, variable names and the
-// cutting of literals do not matter, and a template with one foreign mark belongs to none.
+// Which chat format a Jinja template is, told by what it can write: the tags and words in its
+// string literals and in the text outside of its blocks. A template belongs to a format when it
+// writes all that the format needs and nothing that the format does not know; layout, variable
+// names and the cutting of literals do not matter, and a template with one foreign mark belongs to
+// none.
 
 extension ChatFormat {
   /// The format of a template; nil when it is none of these.

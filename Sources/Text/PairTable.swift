@@ -1,6 +1,6 @@
-// Hash tables for the two hot look-ups of encoding: a pair of 32-bit numbers to a number (merges and
-// the edges of a trie), and a byte string to a token id (the vocabulary). Both are filled once and
-// then only read; open addressing in flat arrays, at most half full.
+// Hash tables for the two hot look-ups of encoding: a pair of 32-bit numbers to a number (merges
+// and the edges of a trie), and a byte string to a token id (the vocabulary). Both are filled once
+// and then only read; open addressing in flat arrays, at most half full.
 
 /// (UInt32, UInt32) to Int32, without the all-ones pair.
 struct PairTable: Sendable {

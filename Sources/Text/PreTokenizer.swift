@@ -1,6 +1,6 @@
 // The `pre_tokenizer` of a tokenizer file: cuts normalized text into the pieces that the model sees
-// one by one. Each step follows the file of that name under tokenizers/src/pre_tokenizers of Hugging
-// Face `tokenizers`.
+// one by one. Each step follows the file of that name under tokenizers/src/pre_tokenizers of
+// Hugging Face `tokenizers`.
 
 import JSON
 

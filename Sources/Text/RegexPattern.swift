@@ -93,8 +93,8 @@ struct RegexPattern {
     }
   }
 
-  /// `(?im-x)` and `(?im-x:...)`. Ruby's `m` is PCRE's `s`; an option without a colon covers the rest
-  /// of the group including its alternatives, as if bracketed.
+  /// `(?im-x)` and `(?im-x:...)`. Ruby's `m` is PCRE's `s`; an option without a colon covers the
+  /// rest of the group including its alternatives, as if bracketed.
   private mutating func parseOptions(start: Int) throws(RegexError) {
     var options = ""
     while true {
@@ -119,8 +119,8 @@ struct RegexPattern {
     }
   }
 
-  /// `{n}`, `{n,}`, `{n,m}`, `{,m}`, each perhaps lazy; anything else is a literal brace. A `+` behind
-  /// an interval repeats it (it does not make it possessive, as it would for PCRE2).
+  /// `{n}`, `{n,}`, `{n,m}`, `{,m}`, each perhaps lazy; anything else is a literal brace. A `+`
+  /// behind an interval repeats it (it does not make it possessive, as it would for PCRE2).
   private mutating func parseInterval() throws(RegexError) {
     let start = position
     var bounds = ["", ""]

@@ -1,3 +1,6 @@
+// Every kernel of every tier against its definition in double precision, at odd sizes and at the
+// guarded ends of memory.
+
 import Compute
 import Glibc
 import TestSupport

@@ -1,3 +1,5 @@
+// The worker pool runs each task once, and work is shared out completely.
+
 import Compute
 import Synchronization
 import TestSupport

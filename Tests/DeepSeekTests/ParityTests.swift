@@ -1,3 +1,5 @@
+// Logits and tokens of the recorded checkpoints, however the sequence is cut.
+
 import Compute
 import DeepSeek
 import Testing

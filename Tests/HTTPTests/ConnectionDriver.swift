@@ -1,3 +1,5 @@
+// Drives a connection without a socket: bytes in, actions out.
+
 import HTTP
 
 /// Runs a connection without a socket: feeds bytes, answers at once, and takes all output.

@@ -1,3 +1,5 @@
+// A connection's protocol, with its bytes split everywhere.
+
 import HTTP
 import Testing
 

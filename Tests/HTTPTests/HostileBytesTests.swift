@@ -1,3 +1,5 @@
+// Requests that nobody should send: an answer or an end, never a trap.
+
 import HTTP
 import Testing
 

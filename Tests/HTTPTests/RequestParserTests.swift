@@ -1,3 +1,5 @@
+// Requests against RFC 9112, byte by byte.
+
 import HTTP
 import Testing
 

@@ -1,3 +1,5 @@
+// The server over real sockets on the loopback interface.
+
 import Dispatch
 import Foundation
 import HTTP

@@ -1,3 +1,5 @@
+// A blocking client for tests, which writes and reads exactly what it is told.
+
 import HTTP
 import Platform
 

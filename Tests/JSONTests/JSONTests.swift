@@ -1,3 +1,5 @@
+// The parser and writer against RFC 8259.
+
 import JSON
 import Testing
 

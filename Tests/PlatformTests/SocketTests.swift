@@ -1,3 +1,5 @@
+// Sockets and addresses, over the loopback interface.
+
 import Glibc
 import Platform
 import Testing

@@ -10,43 +10,38 @@ struct FunctionScanner {
     let lineCount: Int
   }
 
-  private let characters: [Character]
+  private let bytes: [UInt8]
   private let lineNumbers: [Int]
+  private(set) var functions: [Function] = []
 
   init(code: CodeText, isSwift: Bool) {
-    characters = code.characters
+    bytes = code.bytes
     var line = 1
-    lineNumbers = characters.map { character in
-      defer { if character.isNewline { line += 1 } }
+    lineNumbers = bytes.map { byte in
+      defer { if byte == UInt8(ascii: "\n") { line += 1 } }
       return line
     }
-    functions = []
     functions = isSwift ? swiftFunctions() : cFunctions()
-  }
-
-  private(set) var functions: [Function]
-
-  private func isWord(_ index: Int) -> Bool {
-    guard characters.indices.contains(index) else { return false }
-    let character = characters[index]
-    return character.isLetter || character.isNumber || character == "_"
   }
 
   /// The word that starts here, if one does.
   private func word(at index: Int) -> String? {
-    guard isWord(index), !isWord(index - 1) else { return nil }
-    return String(characters[index...].prefix { $0.isLetter || $0.isNumber || $0 == "_" })
+    guard CodeText.isWord(bytes[index]), index == 0 || !CodeText.isWord(bytes[index - 1]) else {
+      return nil
+    }
+    return String(decoding: bytes[index...].prefix(while: CodeText.isWord), as: UTF8.self)
   }
 
   private func swiftFunctions() -> [Function] {
     let keywords: Set = ["func", "init", "deinit", "subscript"]
-    return characters.indices.compactMap { index in
+    return bytes.indices.compactMap { index in
       guard let keyword = word(at: index), keywords.contains(keyword),
-        index == 0 || characters[index - 1] != ".",
-        let open = bodyStart(after: index + keyword.count), let close = end(of: open)
+        index == 0 || bytes[index - 1] != UInt8(ascii: "."),
+        let open = bodyStart(after: index + keyword.utf8.count), let close = end(of: open)
       else { return nil }
-      let name = characters[(index + keyword.count)..<open].split { !$0.isLetter && $0 != "_" }
-      return function(keyword == "func" ? String(name.first ?? []) : keyword, index, close)
+      let name = bytes[(index + keyword.utf8.count)..<open].split { !CodeText.isWord($0) }.first
+      return function(
+        keyword == "func" ? String(decoding: name ?? [], as: UTF8.self) : keyword, index, close)
     }
   }
 
@@ -61,12 +56,12 @@ struct FunctionScanner {
       "func", "init", "deinit", "subscript", "var", "let", "case", "associatedtype",
     ]
     var depth = 0
-    for index in start..<characters.count {
-      switch characters[index] {
-      case "(", "[": depth += 1
-      case ")", "]": depth -= 1
-      case "{" where depth == 0: return index
-      case "}" where depth == 0: return nil
+    for index in start..<bytes.count {
+      switch bytes[index] {
+      case UInt8(ascii: "("), UInt8(ascii: "["): depth += 1
+      case UInt8(ascii: ")"), UInt8(ascii: "]"): depth -= 1
+      case UInt8(ascii: "{") where depth == 0: return index
+      case UInt8(ascii: "}") where depth == 0: return nil
       default:
         if depth == 0, let word = word(at: index), others.contains(word) { return nil }
       }
@@ -78,9 +73,9 @@ struct FunctionScanner {
   /// The brace that closes the one at `open`.
   private func end(of open: Int) -> Int? {
     var depth = 0
-    for index in open..<characters.count {
-      if characters[index] == "{" { depth += 1 }
-      if characters[index] == "}" { depth -= 1 }
+    for index in open..<bytes.count {
+      if bytes[index] == UInt8(ascii: "{") { depth += 1 }
+      if bytes[index] == UInt8(ascii: "}") { depth -= 1 }
       if depth == 0 { return index }
     }
     return nil
@@ -88,18 +83,20 @@ struct FunctionScanner {
 
   /// In C, a brace outside all others that follows a closing parenthesis.
   private func cFunctions() -> [Function] {
+    let blanks: Set = [UInt8(ascii: " "), UInt8(ascii: "\n")]
     var functions: [Function] = []
     var index = 0
     var start = 0
-    while index < characters.count {
-      let character = characters[index]
-      if character == ";" || character == "}" { start = index + 1 }
-      if character == "{", let close = end(of: index) {
-        let head = characters[start..<index]
-        let declaration = head.firstIndex { !$0.isWhitespace } ?? index
-        if head.last(where: { !$0.isWhitespace }) == ")" {
-          let name = head.split(separator: "(").first?.split { !isNameCharacter($0) }.last ?? []
-          functions.append(function(String(name), declaration, close))
+    while index < bytes.count {
+      let byte = bytes[index]
+      if byte == UInt8(ascii: ";") || byte == UInt8(ascii: "}") { start = index + 1 }
+      if byte == UInt8(ascii: "{"), let close = end(of: index) {
+        let head = bytes[start..<index]
+        if head.last(where: { !blanks.contains($0) }) == UInt8(ascii: ")") {
+          let declaration = head.firstIndex { !blanks.contains($0) } ?? index
+          let name = head.prefix { $0 != UInt8(ascii: "(") }.split { !CodeText.isWord($0) }.last
+          functions.append(
+            function(String(decoding: name ?? [], as: UTF8.self), declaration, close))
         }
         index = close
         start = close + 1
@@ -107,9 +104,5 @@ struct FunctionScanner {
       index += 1
     }
     return functions
-  }
-
-  private func isNameCharacter(_ character: Character) -> Bool {
-    character.isLetter || character.isNumber || character == "_"
   }
 }

@@ -42,7 +42,7 @@ enum ImportGraph {
     if !file.isTest, targets[file.target] == nil {
       found.append(Violation(path: file.path, line: 1, rule: "belongs to no target of the graph"))
     }
-    for (number, line) in CodeText(file.text).lines.enumerated() {
+    for (number, line) in file.code.lines.enumerated() {
       guard let module = imported(by: line),
         !allows(file.target, isTest: file.isTest, toImport: module)
       else { continue }
@@ -54,7 +54,7 @@ enum ImportGraph {
 
   /// The module of an import declaration, with or without attributes and kinds.
   private static func imported(by line: Substring) -> String? {
-    let words = line.words.map { String($0.word) }
+    let words = line.words.map(\.text)
     guard let position = words.firstIndex(of: "import"),
       words[..<position].allSatisfy({ modifiers.contains($0) })
     else { return nil }

@@ -1,3 +1,5 @@
+// Draws against the distributions they are meant to follow.
+
 import Glibc
 import Sampling
 import Testing

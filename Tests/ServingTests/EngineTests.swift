@@ -1,3 +1,5 @@
+// The engine loop over small models: what is submitted comes out, whatever runs beside it.
+
 import Dispatch
 import Sampling
 import Serving

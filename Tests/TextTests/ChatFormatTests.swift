@@ -1,3 +1,5 @@
+// Rendered conversations against what the published templates write.
+
 import JSON
 import Testing
 import Text

@@ -1,3 +1,5 @@
+// Encoding and decoding against what the Hugging Face library recorded.
+
 import JSON
 import Testing
 import Text

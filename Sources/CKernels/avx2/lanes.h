@@ -1,5 +1,5 @@
-// 16 lanes of float32 in two AVX registers. AVX2 has no cheap masked loads of narrow types, so a cut
-// group of lanes goes through a zeroed block on the stack.
+// 16 lanes of float32 in two AVX registers. AVX2 has no cheap masked loads of narrow types, so a
+// cut group of lanes goes through a zeroed block on the stack.
 
 #ifndef CKERNELS_AVX2_LANES_H
 #define CKERNELS_AVX2_LANES_H
@@ -108,7 +108,8 @@ CK_INLINE int64_t bytes_per_element(ck_format format) {
 }
 
 /// 16 stored elements from `index` on; those outside the mask are not touched and read as zero.
-CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t index, lane_mask mask) {
+CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t index,
+                             lane_mask mask) {
   char block[64] = {0};
   int64_t width = bytes_per_element(format);
   const char *bytes = (const char *)elements + index * width;

@@ -26,7 +26,9 @@ CK_INLINE lane_mask lanes_mask(int64_t left) {
   return left >= 16 ? (lane_mask)0xFFFF : (lane_mask)((1u << left) - 1);
 }
 CK_INLINE lanes lanes_broadcast(float x) { return _mm512_set1_ps(x); }
-CK_INLINE lanes lanes_load(const float *x, lane_mask mask) { return _mm512_maskz_loadu_ps(mask, x); }
+CK_INLINE lanes lanes_load(const float *x, lane_mask mask) {
+  return _mm512_maskz_loadu_ps(mask, x);
+}
 CK_INLINE void lanes_store(float *y, lanes x, lane_mask mask) { _mm512_mask_storeu_ps(y, mask, x); }
 CK_INLINE lanes lanes_select(lane_mask mask, lanes x, lanes otherwise) {
   return _mm512_mask_mov_ps(otherwise, mask, x);
@@ -65,7 +67,8 @@ CK_INLINE lanes lanes_decode_float8(__m128i bytes) {
 }
 
 /// 16 stored elements from `index` on; those outside the mask are not touched and read as zero.
-CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t index, lane_mask mask) {
+CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t index,
+                             lane_mask mask) {
   switch (format) {
     case CK_FLOAT32:
       return _mm512_maskz_loadu_ps(mask, (const float *)elements + index);

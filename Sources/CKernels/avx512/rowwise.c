@@ -2,7 +2,9 @@
 
 #if defined(__x86_64__)
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c"))), apply_to = function)
+#pragma clang attribute push( \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c"))), \
+  apply_to = function)
 #include "lanes.h"
 
 #include "../shared/vector_rowwise.h"

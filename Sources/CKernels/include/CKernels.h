@@ -1,9 +1,9 @@
 // Arithmetic on raw rows: what every operation computes, and the table through which it is called.
 //
-// One arithmetic for all tiers: a sum over an inner dimension is kept in 16 lanes, lane l taking the
-// elements l, l + 16, l + 32, ... in that order by fused multiply-add; the lanes are then added in
-// halves (8 + 8, 4 + 4, 2 + 2, 1 + 1). The result of an output element therefore depends neither on
-// the tier nor on how many other rows or outputs are computed in the same call. The files under
+// One arithmetic for all tiers: a sum over an inner dimension is kept in 16 lanes, lane l taking
+// the elements l, l + 16, l + 32, ... in that order by fused multiply-add; the lanes are then added
+// in halves (8 + 8, 4 + 4, 2 + 2, 1 + 1). The result of an output element therefore depends neither
+// on the tier nor on how many other rows or outputs are computed in the same call. The files under
 // scalar/ are the definition; the others must return the same bits.
 //
 // Nothing here allocates, locks, touches a file or keeps state. Pointers may be unaligned.
@@ -25,7 +25,8 @@ typedef enum {
 /// A row-major matrix of `rows` x `columns` elements, rows `row_stride` elements apart.
 typedef struct {
   const void *elements;
-  /// CK_FLOAT8_E4M3: float32 multipliers, row-major, [ceil(rows / block_rows), scale_stride]; else NULL.
+  /// CK_FLOAT8_E4M3: float32 multipliers, row-major, [ceil(rows / block_rows), scale_stride]; else
+  /// NULL.
   const void *scales;
   int64_t rows;
   int64_t columns;
@@ -49,8 +50,8 @@ typedef struct {
   /// y[r, o - first] = sum over k of x[r, k] * w[o, k], for o in first ..< first + outputs.
   void (*linear)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y);
 
-  /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * w[first + i, k], for i in 0 ..< inputs and
-  /// all columns k, added in the order of i. Without carry (NULL) the sum starts at zero.
+  /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * w[first + i, k], for i in 0 ..< inputs
+  /// and all columns k, added in the order of i. Without carry (NULL) the sum starts at zero.
   void (*linear_transposed)(const ck_matrix *w, int64_t first, int64_t inputs, ck_rows x, ck_rows y,
                             const float *carry);
 

@@ -1,9 +1,9 @@
-// Both matrix products over the 16-lane vectors of one tier. Included once per tier, after its lanes
-// header, which defines `lanes`, CK_TILE_OUTPUTS, CK_TILE_ROWS and CK_SINGLE_ROW_OUTPUTS.
+// Both matrix products over the 16-lane vectors of one tier. Included once per tier, after its
+// lanes header, which defines `lanes`, CK_TILE_OUTPUTS, CK_TILE_ROWS and CK_SINGLE_ROW_OUTPUTS.
 //
 // A tile of outputs x rows keeps its accumulators in registers and decodes each weight once for all
-// rows of the tile. Which tile an element falls into does not change its bits: each accumulator sees
-// the same fused multiply-adds in the same order.
+// rows of the tile. Which tile an element falls into does not change its bits: each accumulator
+// sees the same fused multiply-adds in the same order.
 
 typedef struct {
   const ck_matrix *w;
@@ -30,7 +30,8 @@ CK_INLINE lanes scale_of(const ck_product *p, int64_t row, int64_t column) {
   return lanes_broadcast(p->format == CK_FLOAT8_E4M3 ? ck_scale_at(p->w, row, column) : 1.0f);
 }
 
-CK_INLINE void linear_tile(const ck_product *p, int64_t output, int64_t row, int outputs, int rows) {
+CK_INLINE void linear_tile(const ck_product *p, int64_t output, int64_t row, int outputs,
+                           int rows) {
   lanes sums[CK_SINGLE_ROW_OUTPUTS][CK_TILE_ROWS];
   for (int o = 0; o < outputs; o++)
     for (int r = 0; r < rows; r++) sums[o][r] = lanes_broadcast(0.0f);
@@ -94,8 +95,9 @@ CK_INLINE void transposed_tile(const ck_product *p, const float *carry, int64_t 
     for (int r = 0; r < rows; r++)
       sums[v][r] = carry == NULL
                        ? lanes_broadcast(0.0f)
-                       : lanes_multiply(lanes_broadcast(carry[row + r]),
-                                        lanes_load(y + r * p->y.stride + column + v * 16, masks[v]));
+                       : lanes_multiply(
+                           lanes_broadcast(carry[row + r]),
+                           lanes_load(y + r * p->y.stride + column + v * 16, masks[v]));
   }
   const float *x = p->x.elements + row * p->x.stride;
   for (int64_t i = 0; i < p->inputs; i++) {
@@ -133,7 +135,8 @@ CK_INLINE void transposed_format(const ck_product *p, const float *carry) {
   }
 }
 
-/// Calls `body` with a product whose format is a constant, so that decoding is chosen at compile time.
+/// Calls `body` with a product whose format is a constant, so that decoding is chosen at compile
+/// time.
 #define CK_FOR_EACH_FORMAT(body)          \
   switch (product.w->format) {            \
     case CK_FLOAT32:                      \
