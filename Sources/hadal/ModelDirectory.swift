@@ -23,7 +23,8 @@ struct ModelDirectory {
   /// The given directory, or that of the bundled demo model.
   init(_ given: String?) throws {
     guard let path = try given ?? Self.bundledModel() else {
-      throw CommandError("the bundled demo model (Models/demo) was not found; name one with --model")
+      throw CommandError(
+        "the bundled demo model (Models/demo) was not found; name one with --model")
     }
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
   }

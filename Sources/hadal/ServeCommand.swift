@@ -69,7 +69,8 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
-    StandardOutput.write("Listening on http://\(host.contains(":") ? "[\(host)]" : host):\(bound)\n")
+    let address = host.contains(":") ? "[\(host)]" : host
+    StandardOutput.write("Listening on http://\(address):\(bound)\n")
     let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
     withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
       dispatchMain()
