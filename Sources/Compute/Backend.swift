@@ -3,9 +3,12 @@
 /// Where a model computes. Splitting never changes a bit: each output element is computed by one
 /// thread over its whole inner dimension.
 public struct Backend: Sendable {
+  /// The tier's operations, for work within one task.
   public let kernels: Kernels
+  /// The threads that share the work of one operation.
   public let pool: WorkerPool
 
+  /// All threads of the pool use the same tier.
   public init(kernels: Kernels, pool: WorkerPool) {
     self.kernels = kernels
     self.pool = pool
@@ -16,10 +19,14 @@ public struct Backend: Sendable {
   /// Splits fall on multiples of the kernels' tiles.
   private static let outputGranule = 8
 
-  /// How many tasks a piece of work should become.
+  /// Whether a piece of work is large enough for more than one thread.
+  public func isWorthSplitting(multiplyAdds: Int) -> Bool {
+    pool.threadCount > 1 && multiplyAdds >= Self.worthSplitting
+  }
+
+  /// How many equal tasks a piece of work should become.
   public func taskCount(multiplyAdds: Int, atMost limit: Int) -> Int {
-    guard pool.threadCount > 1, multiplyAdds >= Self.worthSplitting else { return 1 }
-    return max(1, min(limit, pool.threadCount))
+    isWorthSplitting(multiplyAdds: multiplyAdds) ? max(1, min(limit, pool.threadCount)) : 1
   }
 
   /// The part of `0 ..< count` that task `number` of `tasks` takes, on multiples of `granule`.

@@ -10,6 +10,7 @@ public enum ElementFormat: String, Sendable, CaseIterable {
   /// e4m3fn: bias 7, 3 mantissa bits, 0x7F and 0xFF are NaN, no infinities.
   case float8E4M3 = "F8_E4M3"
 
+  /// Bytes of one element.
   public var byteCount: Int {
     switch self {
     case .float32: 4

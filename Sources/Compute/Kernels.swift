@@ -23,6 +23,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
 public struct Kernels: @unchecked Sendable {
   // Unchecked: points to a constant table.
   private let table: UnsafePointer<ck_kernels>
+  /// The tier that was asked for.
   public let tier: KernelTier
 
   /// Nil when this processor does not have the tier.

@@ -68,10 +68,4 @@ public struct MatrixView: @unchecked Sendable {
       format: tensor.format, rows: tensor.shape[0], columns: tensor.shape[1],
       rowStride: tensor.shape[1], bytes: tensor.bytes, scales: scales)
   }
-
-  /// The bytes that a product with the whole matrix reads, scales aside.
-  public var byteCount: Int {
-    let width = unsafe raw.format == CK_FLOAT32 ? 4 : raw.format == CK_FLOAT8_E4M3 ? 1 : 2
-    return rows * columns * width
-  }
 }

@@ -19,7 +19,13 @@ public final class WorkerPool: Sendable {
     precondition(threadCount > 0, "a pool has at least its caller")
     self.threadCount = threadCount
     var threads: [Thread] = []
-    for _ in 1..<threadCount { threads.append(try Thread { [crew] in crew.work() }) }
+    do {
+      for _ in 1..<threadCount { threads.append(try Thread { [crew] in crew.work() }) }
+    } catch {
+      crew.stop()
+      for thread in threads { thread.join() }
+      throw error
+    }
     self.threads = threads
   }
 
@@ -42,8 +48,8 @@ public final class WorkerPool: Sendable {
 
 /// What the caller and the workers share.
 ///
-/// Tasks are claimed one by one, and an operation ends when every claimed task has: a worker that the
-/// system does not run at the moment is not waited for, its share is done by the others.
+/// Tasks are claimed one by one, and an operation ends when every claimed task has: a worker that
+/// the system does not run at the moment is not waited for, its share is done by the others.
 private final class Crew: @unchecked Sendable {
   // Unchecked: `task` and `taskCount` are written by the caller of `run` before the ticket is
   // published and read only between a successful claim and the end of the claimed task; the caller
@@ -57,10 +63,11 @@ private final class Crew: @unchecked Sendable {
   private let stopping = Atomic<Bool>(false)
   private let alarm = Condition()
 
-  /// About 30 microseconds: longer than the serial stretches of a step, far below a scheduler tick.
-  private static let spins = 30_000
+  /// Tens of microseconds: longer than the serial stretches of a step, far below a scheduler tick.
+  private static let spins = 10_000
 
   func run(tasks: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    precondition(unfinished.load(ordering: .relaxed) == 0, "operations do not overlap")
     task = body
     taskCount = tasks
     unfinished.store(tasks, ordering: .relaxed)
@@ -107,8 +114,8 @@ private final class Crew: @unchecked Sendable {
     }
   }
 
-  /// A function of its own so that the closure is let go before the task counts as ended: the caller
-  /// of `run` may not have it referenced any more when it returns.
+  /// A function of its own so that the closure is let go before the task counts as ended: nobody
+  /// may hold it when `run` returns.
   @inline(never)
   private func perform(_ number: Int) {
     guard let task else { preconditionFailure("a claim without an operation") }

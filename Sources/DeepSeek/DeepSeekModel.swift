@@ -36,8 +36,6 @@ public final class DeepSeekModel: @unchecked Sendable {
   /// The most rows of one pass, and of one call of `logits`.
   public var rowCapacity: Int { buffers.rowCapacity }
   public var logitRowCapacity: Int { buffers.logits.count }
-  /// Scratch memory in bytes.
-  public var scratchByteCount: Int { buffers.arena.byteCount }
 
   /// Runs the main model on a batch and stores its latents. Returns the states after the final norm
   /// [rows, hidden].

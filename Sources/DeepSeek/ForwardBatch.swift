@@ -31,7 +31,8 @@ public struct ForwardBatch: Sendable {
 
   public var rowCount: Int { tokens.count }
 
-  /// Adds a segment; its rows follow those already there.
+  /// Adds a segment; its rows follow those already there. A sequence has at most one segment in a
+  /// batch.
   public mutating func append(_ segment: Segment, tokens newTokens: some Collection<Int32>) {
     precondition(newTokens.count == segment.tokenCount, "one token per row")
     tokens.append(contentsOf: newTokens)

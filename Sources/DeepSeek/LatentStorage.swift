@@ -12,7 +12,9 @@ public struct PageIndex: Hashable, Sendable {
 /// What one token leaves behind: per layer (MTP layers included) the normed latent followed by the
 /// rotated rope key, `latentRank + ropeWidth` elements (DeepSeek-V2 paper, section 2.1.2).
 public struct LatentShape: Equatable, Sendable {
+  /// Main layers followed by MTP modules.
   public let layerCount: Int
+  /// Elements of the latent, and of the rope key behind it.
   public let latentRank: Int
   public let ropeWidth: Int
   /// float32 or bfloat16.
@@ -32,6 +34,7 @@ public struct LatentShape: Equatable, Sendable {
       latentRank: configuration.latentRank, ropeWidth: configuration.ropeWidth, format: format)
   }
 
+  /// Elements per token and layer.
   public var width: Int { latentRank + ropeWidth }
   public var bytesPerToken: Int { layerCount * width * format.byteCount }
   public var bytesPerPage: Int { bytesPerToken * LatentStorage.tokensPerPage }

@@ -41,18 +41,15 @@ struct MixtureOfExperts: Sendable {
     }
     let active = plan.active
     let work = plan.rowAtPlace.count * 3 * x.width * experts[0].intermediateSize
-    let tasks = backend.taskCount(multiplyAdds: work, atMost: active.count)
-    let run: @Sendable (Int) -> Void = { number in
-      let places = plan.places(of: active[number])
-      experts[active[number]].forward(
-        buffers.expertInput.rows(places), gate: buffers.expertGate.rows(places),
-        up: buffers.expertUp.rows(places), into: buffers.expertOutput.rows(places),
-        backend.kernels)
-    }
-    if tasks == 1 {
-      for number in active.indices { run(number) }
-    } else {
-      backend.pool.run(tasks: active.count, run)
+    let tasks = backend.isWorthSplitting(multiplyAdds: work) ? active.count : 1
+    backend.pool.run(tasks: tasks) { task in
+      for number in stride(from: task, to: active.count, by: tasks) {
+        let places = plan.places(of: active[number])
+        experts[active[number]].forward(
+          buffers.expertInput.rows(places), gate: buffers.expertGate.rows(places),
+          up: buffers.expertUp.rows(places), into: buffers.expertOutput.rows(places),
+          backend.kernels)
+      }
     }
   }
 

@@ -108,13 +108,17 @@ public struct RopeConfiguration: Sendable, Equatable {
   public var yarn: YarnConfiguration?
 }
 
-/// `rope_scaling` of type yarn.
+/// `rope_scaling` of type yarn. Absent and zero `mscale`s mean the same and are nil.
 public struct YarnConfiguration: Sendable, Equatable {
+  /// `factor`: how many times longer the context is than `original_max_position_embeddings`.
   public var factor: Double
   public var originalMaxPositions: Int
+  /// `beta_fast` and `beta_slow`: turns within the original length between which the ramp lies.
   public var betaFast: Double
   public var betaSlow: Double
+  /// `mscale` and `mscale_all_dim`: weights of the logarithmic factors on scores.
   public var mscale: Double?
   public var mscaleAllDim: Double?
+  /// `attention_factor`: replaces what the two would give for cos and sin.
   public var attentionFactor: Double?
 }

@@ -42,12 +42,13 @@ public struct ModelWeights: Sendable {
     self.mtp = mtp
     self.checkpoint = checkpoint
     configuration = c
-    try checkpoint.finish(ignoring: Self.isKnownExtra)
+    try checkpoint.finish { Self.isKnownExtra($0, tiedEmbeddings: c.tiedEmbeddings) }
   }
 
-  /// Tensors that some checkpoints carry and no computation needs: rope frequencies of old exports.
-  private static func isKnownExtra(_ name: String) -> Bool {
-    name.hasSuffix(".rotary_emb.inv_freq")
+  /// Tensors that some checkpoints carry and no computation needs: rope frequencies of old exports,
+  /// and a copy of a tied head.
+  private static func isKnownExtra(_ name: String, tiedEmbeddings: Bool) -> Bool {
+    name.hasSuffix(".rotary_emb.inv_freq") || (tiedEmbeddings && name == "lm_head.weight")
   }
 }
 

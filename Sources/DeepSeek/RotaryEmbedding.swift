@@ -30,12 +30,12 @@ public struct RotaryEmbedding: Sendable {
     frequencies = Self.interpolate(plain, yarn, base: base)
     if let given = yarn.attentionFactor {
       attentionFactor = given
-    } else if let mscale = yarn.mscale, let all = yarn.mscaleAllDim, mscale != 0, all != 0 {
+    } else if let mscale = yarn.mscale, let all = yarn.mscaleAllDim {
       attentionFactor = Self.magnitude(yarn.factor, mscale) / Self.magnitude(yarn.factor, all)
     } else {
       attentionFactor = Self.magnitude(yarn.factor, 1)
     }
-    let m = yarn.mscaleAllDim.map { $0 == 0 ? 1 : Self.magnitude(yarn.factor, $0) } ?? 1
+    let m = yarn.mscaleAllDim.map { Self.magnitude(yarn.factor, $0) } ?? 1
     softmaxScale = scale * m * m
   }
 

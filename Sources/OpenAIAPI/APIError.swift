@@ -32,14 +32,12 @@ struct APIError: Error, Equatable {
   /// Why the engine did not take a request whose prompt came from `param`.
   init(_ error: ServingError, param: String) {
     switch error {
-    case .promptTooLong:
+    case .contextExceeded:
       self = .contextLengthExceeded(param, "\(error)")
     case .queueFull:
       self.init(
         status: 429, message: "The server is busy: \(error).", code: "rate_limit_exceeded",
         headers: ["Retry-After": "1"])
-    case .stopped:
-      self.init(status: 503, message: "The server is shutting down.", code: "service_unavailable")
     }
   }
 

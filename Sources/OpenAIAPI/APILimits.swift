@@ -38,8 +38,6 @@ enum APILimits {
   static let penalty = -2.0...2.0
   static let repetitionPenalty = 0.01...100.0
   static let bias = -100.0...100.0
-  /// Temperatures below this choose greedily, as in vLLM: logits divided by less leave float32.
-  static let greedyTemperature = 1e-5
   /// The log-probability written for less, as in vLLM: JSON has no infinity.
   static let lowestLogprob = -9999.0
 }

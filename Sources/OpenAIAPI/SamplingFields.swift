@@ -11,7 +11,7 @@ extension RequestTranslator {
     var sampling = SamplingParameters()
     let temperature =
       try fields.number("temperature", in: APILimits.temperature) ?? defaults.temperature ?? 1
-    sampling.temperature = temperature < APILimits.greedyTemperature ? 0 : temperature
+    sampling.temperature = temperature
     sampling.topP = try fields.number("top_p", in: APILimits.share) ?? defaults.topP ?? 1
     // vLLM writes "all" as -1, Hugging Face as 0.
     sampling.topK = max(0, try fields.integer("top_k", in: -1...Int.max) ?? defaults.topK ?? 0)
@@ -29,9 +29,9 @@ extension RequestTranslator {
     return sampling
   }
 
-  private mutating func logitBias() throws(APIError) -> [(token: Int32, bias: Double)] {
+  private mutating func logitBias() throws(APIError) -> [LogitBias] {
     let key = "logit_bias"
-    var entries: [(token: Int32, bias: Double)] = []
+    var entries: [LogitBias] = []
     for (name, value) in try fields.members(key, limit: APILimits.logitBiasEntries) {
       guard let id = Int(name), String(id) == name else {
         throw fields.invalid(key, "must have token ids as keys, not `\(APIError.quoted(name))`")
@@ -43,7 +43,7 @@ extension RequestTranslator {
           "must give numbers between \(APILimits.bias.lowerBound) and "
             + "\(APILimits.bias.upperBound)")
       }
-      entries.append((token, bias))
+      entries.append(LogitBias(token: token, bias: bias))
     }
     return entries
   }

@@ -26,8 +26,13 @@ public final class Thread: Sendable {
   /// Lets another thread run on this one's processor.
   public static func yield() { sched_yield() }
 
-  /// Waits for the end of the thread; call it once.
+  /// Waits for the end of the thread; call it once. Called by the thread itself, it only gives up
+  /// waiting.
   public func join() {
+    if pthread_equal(handle, pthread_self()) != 0 {
+      pthread_detach(handle)
+      return
+    }
     let status = pthread_join(handle, nil)
     precondition(status == 0, "pthread_join: \(status)")
   }

@@ -91,9 +91,8 @@ struct CandidateFilter {
     var parent = 0
     while true {
       var least = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
-        if ranksBelow(heap[child], heap[least]) { least = child }
-      }
+      let children = min(2 * parent + 1, heap.count)..<min(2 * parent + 3, heap.count)
+      for child in children where ranksBelow(heap[child], heap[least]) { least = child }
       if least == parent { return }
       heap.swapAt(parent, least)
       parent = least

@@ -6,6 +6,8 @@ public struct Sampler: Sendable {
   public let parameters: SamplingParameters
   private let choice: Int
   private var history: TokenHistory?
+  /// Scratch for the logits of one position, kept so that a token allocates nothing.
+  private var adjusted: [Float] = []
 
   /// - Parameters:
   ///   - choice: index among the `n` answers to one prompt; each draws its own noise.
@@ -19,13 +21,15 @@ public struct Sampler: Sendable {
   /// Records a token as generated, for the penalties of later positions.
   public mutating func accept(_ token: Int32) { history?.append(token) }
 
-  /// The token of `position` (counted from the start of the prompt).
+  /// The token of `position` (counted from the start of the prompt). Changes scratch only.
   /// - Parameter logits: as the model computed them [vocabulary].
-  public func sample(_ logits: Span<Float>, position: Int) -> Int32 {
-    guard parameters.temperature > 0 || history != nil else { return Self.largest(logits) }
-    var adjusted = logits.indices.map { logits[$0] }
+  public mutating func sample(_ logits: Span<Float>, position: Int) -> Int32 {
+    guard !parameters.isGreedy || history != nil else { return Self.largest(logits) }
+    adjusted.removeAll(keepingCapacity: true)
+    adjusted.reserveCapacity(logits.count)
+    for index in logits.indices { adjusted.append(logits[index]) }
     history?.adjust(&adjusted, parameters)
-    guard parameters.temperature > 0 else { return Self.largest(adjusted.span) }
+    guard !parameters.isGreedy else { return Self.largest(adjusted.span) }
     let factor = Float(1 / parameters.temperature)
     for index in adjusted.indices { adjusted[index] *= factor }
     let noise = SamplingNoise(seed: parameters.seed, choice: choice, position: position)

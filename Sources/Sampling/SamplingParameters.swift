@@ -3,7 +3,7 @@
 /// Parameters of one request, with the meanings of the OpenAI API and, for the rest, of vLLM. The
 /// ranges are checked where a request is translated.
 public struct SamplingParameters: Sendable, Equatable {
-  /// 0 is greedy; otherwise logits are divided by it.
+  /// Below 1e-5, as in vLLM, greedy; otherwise logits are divided by it.
   public var temperature: Double = 1
   /// Keeps the smallest set of most likely tokens whose probability reaches this; 1 keeps all.
   public var topP: Double = 1
@@ -18,7 +18,7 @@ public struct SamplingParameters: Sendable, Equatable {
   /// Divides positive and multiplies negative logits of tokens in prompt or generated text.
   public var repetitionPenalty: Double = 1
   /// Added to logits, in the order given.
-  public var logitBias: [(token: Int32, bias: Double)] = []
+  public var logitBias: [LogitBias] = []
   public var seed: UInt64 = 0
 
   public init() {}
@@ -27,11 +27,16 @@ public struct SamplingParameters: Sendable, Equatable {
     presencePenalty != 0 || frequencyPenalty != 0 || repetitionPenalty != 1 || !logitBias.isEmpty
   }
 
-  public static func == (left: Self, right: Self) -> Bool {
-    left.temperature == right.temperature && left.topP == right.topP && left.topK == right.topK
-      && left.minP == right.minP && left.presencePenalty == right.presencePenalty
-      && left.frequencyPenalty == right.frequencyPenalty
-      && left.repetitionPenalty == right.repetitionPenalty && left.seed == right.seed
-      && left.logitBias.elementsEqual(right.logitBias) { $0 == $1 }
+  var isGreedy: Bool { temperature < 1e-5 }
+}
+
+/// What a request adds to the logit of one token.
+public struct LogitBias: Sendable, Equatable {
+  public let token: Int32
+  public let bias: Double
+
+  public init(token: Int32, bias: Double) {
+    self.token = token
+    self.bias = bias
   }
 }

@@ -9,21 +9,23 @@ struct TokenHistory: Sendable {
 
   mutating func append(_ token: Int32) { generated[token, default: 0] += 1 }
 
-  /// Applies penalties and bias to a copy of the logits. Every adjustment touches a token's own
-  /// logit alone, so the order of the sets cannot matter.
+  /// Applies bias, then penalties, as vLLM does, to a copy of the logits. Every adjustment touches a
+  /// token's own logit alone, so the order of the sets cannot matter.
   func adjust(_ logits: inout [Float], _ parameters: SamplingParameters) {
+    for entry in parameters.logitBias { logits[Int(entry.token)] += Float(entry.bias) }
     if parameters.repetitionPenalty != 1 {
       let penalty = Float(parameters.repetitionPenalty)
-      for token in prompt.union(generated.keys) {
+      func penalize(_ token: Int32) {
         let logit = logits[Int(token)]
         logits[Int(token)] = logit > 0 ? logit / penalty : logit * penalty
       }
+      for token in prompt { penalize(token) }
+      for token in generated.keys where !prompt.contains(token) { penalize(token) }
     }
     for (token, count) in generated {
       let penalty =
         parameters.presencePenalty + parameters.frequencyPenalty * Double(count)
       logits[Int(token)] -= Float(penalty)
     }
-    for (token, bias) in parameters.logitBias { logits[Int(token)] += Float(bias) }
   }
 }

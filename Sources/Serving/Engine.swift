@@ -16,6 +16,8 @@ final class Engine<Model: LanguageModel> {
   private var waiting: [Submission] = []
   private var running: [SequenceState] = []
   private var batch = ForwardBatch()
+  /// Sequences whose next token this step brings, and the row it follows from.
+  private var ready: [(sequence: Int, row: Int)] = []
 
   init(model: Model, limits: EngineLimits, inbox: EngineInbox, pulse: EnginePulse) {
     precondition(model.rowCapacity >= limits.rowsPerStep, "the model holds a whole step")
@@ -30,8 +32,9 @@ final class Engine<Model: LanguageModel> {
   func run() {
     while takeSubmissions() {
       let plan = makePlan()
+      assert(poolIsConsistent())
       if plan.rows.isEmpty {
-        allocator.checkIntegrity()
+        precondition(poolIsConsistent(), "the latent pool lost or shared a page")
         pulse.rest()
         inbox.wait()
         continue
@@ -98,43 +101,41 @@ final class Engine<Model: LanguageModel> {
   /// Turns the rows' logits into prompt log-probabilities and next tokens.
   private func sample(_ plan: StepPlan) {
     var firstRow = 0
+    ready.removeAll(keepingCapacity: true)
     for rows in plan.rows {
-      let sequence = running[rows.sequence]
-      if let top = sequence.request.promptLogprobs, sequence.isPrefilling {
-        scorePrompt(sequence, rows: firstRow..<firstRow + rows.count, top: top)
+      let index = rows.sequence
+      if let top = running[index].request.promptLogprobs, running[index].isPrefilling {
+        scorePrompt(running[index], rows: firstRow..<firstRow + rows.count, top: top)
       }
-      running[rows.sequence].advance(by: rows.count)
+      running[index].advance(by: rows.count)
       firstRow += rows.count
-      if running[rows.sequence].pending == 0, running[rows.sequence].finished == nil {
-        sampleNext(&running[rows.sequence], row: firstRow - 1)
+      if running[index].pending == 0, running[index].finished == nil {
+        ready.append((index, firstRow - 1))
+      }
+    }
+    for block in stride(from: 0, to: ready.count, by: model.logitRowCapacity) {
+      let part = ready[block..<min(block + model.logitRowCapacity, ready.count)]
+      let logits = model.logits(ofRows: part.lazy.map(\.row))
+      for (offset, (index, _)) in part.enumerated() {
+        logits.withRow(offset) { running[index].takeNext(from: $0) }
       }
     }
   }
 
   /// Sends the log-probabilities of the prompt tokens that follow the given rows.
-  private func scorePrompt(_ sequence: SequenceState, rows: Range<Int>, top: Int) {
+  private func scorePrompt(_ sequence: borrowing SequenceState, rows: Range<Int>, top: Int) {
     let known = sequence.request.prompt.count - 1 - sequence.computed
-    let scored = Array(rows.prefix(known))
+    let scored = rows.prefix(known)
     for block in stride(from: 0, to: scored.count, by: model.logitRowCapacity) {
-      let part = scored[block..<min(block + model.logitRowCapacity, scored.count)]
+      let part = scored.dropFirst(block).prefix(model.logitRowCapacity)
       let logits = model.logits(ofRows: part)
+      let first = sequence.computed + block + 1
       sequence.stream.send(
         .prompt(
-          part.indices.map { index in
-            let next = sequence.tokens[sequence.computed + index + 1]
-            return logits.withRow(index - block) { TokenLogprobs($0, token: next, top: top) }
+          part.indices.enumerated().map { offset, _ in
+            let token = sequence.request.prompt[first + offset]
+            return logits.withRow(offset) { TokenLogprobs($0, token: token, top: top) }
           }))
-    }
-  }
-
-  private func sampleNext(_ sequence: inout SequenceState, row: Int) {
-    model.logits(ofRows: CollectionOfOne(row)).withRow(0) { logits in
-      let token = sequence.sampler.sample(logits, position: sequence.tokens.count)
-      let logprobs = sequence.request.logprobs.map {
-        TokenLogprobs(logits, token: token, top: $0)
-      }
-      sequence.append(token)
-      sequence.stream.send(.token(token, logprobs))
     }
   }
 
@@ -144,6 +145,11 @@ final class Engine<Model: LanguageModel> {
       if let reason = sequence.finished { sequence.stream.send(.finished(reason)) }
     }
     retire { $0.finished != nil }
+  }
+
+  /// Whether each page is free or held by exactly one running sequence.
+  private func poolIsConsistent() -> Bool {
+    allocator.isConsistent(held: running.flatMap(\.pages))
   }
 
   private func retire(_ isOver: (SequenceState) -> Bool) {

@@ -26,15 +26,16 @@ public final class EngineHandle: Sendable {
     thread.join()
   }
 
-  /// Queues a request.
+  /// Queues a request. The stream sends nothing more when the handle is gone.
   /// - Parameter notify: called on the engine's thread when the stream has events again; it must
   ///   return at once.
   public func submit(
     _ request: GenerationRequest, notify: @escaping @Sendable () -> Void
   ) throws(ServingError) -> TokenStream {
     precondition(!request.prompt.isEmpty && request.maxTokens >= 0, "malformed request")
-    guard request.positionCount <= limits.contextLength else {
-      throw .promptTooLong(tokens: request.prompt.count, limit: limits.contextLength - 1)
+    guard request.maxTokens <= limits.contextLength - request.prompt.count else {
+      throw .contextExceeded(
+        prompt: request.prompt.count, maxTokens: request.maxTokens, limit: limits.contextLength)
     }
     let inbox = inbox
     return try inbox.submit(request) { id in

@@ -37,7 +37,6 @@ final class EngineInbox: Sendable {
     _ request: GenerationRequest, makeStream: (SequenceID) -> TokenStream
   ) throws(ServingError) -> TokenStream {
     let stream = try state.withLock { state throws(ServingError) in
-      guard !state.contents.isStopping else { throw .stopped }
       guard state.waiting < queueLength else { throw .queueFull(limit: queueLength) }
       let id = SequenceID(rawValue: state.nextID)
       let stream = makeStream(id)

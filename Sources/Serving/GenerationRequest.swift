@@ -59,16 +59,16 @@ public enum GenerationEvent: Sendable, Equatable {
 
 /// Why the engine does not take a request.
 public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
-  case promptTooLong(tokens: Int, limit: Int)
+  /// Prompt and answer together exceed the positions of one sequence.
+  case contextExceeded(prompt: Int, maxTokens: Int, limit: Int)
+  /// As many requests wait as may wait.
   case queueFull(limit: Int)
-  case stopped
 
   public var description: String {
     switch self {
-    case .promptTooLong(let tokens, let limit):
-      "the prompt has \(tokens) tokens, this server takes \(limit) with at least one generated"
+    case .contextExceeded(let prompt, let maxTokens, let limit):
+      "the prompt has \(prompt) tokens and \(maxTokens) were asked for, the context is \(limit)"
     case .queueFull(let limit): "\(limit) requests are already waiting"
-    case .stopped: "the engine is shutting down"
     }
   }
 }

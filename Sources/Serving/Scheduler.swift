@@ -3,42 +3,69 @@
 import DeepSeek
 
 /// The work of one step.
-struct StepPlan: Equatable {
-  struct Rows: Equatable {
+package struct StepPlan: Equatable {
+  package struct Rows: Equatable {
     /// Index among the running sequences, those admitted by this plan included.
-    let sequence: Int
+    package let sequence: Int
     /// How many of its pending tokens.
-    let count: Int
+    package let count: Int
+
+    package init(sequence: Int, count: Int) {
+      self.sequence = sequence
+      self.count = count
+    }
   }
 
   /// How many sequences leave the head of the queue.
-  var admitted = 0
-  var rows: [Rows] = []
+  package var admitted = 0
+  package var rows: [Rows] = []
+
+  package init() {}
 }
 
-/// What planning needs to know of a sequence.
-struct SchedulerView {
-  struct Running {
+/// What planning needs to know: sequences in order of arrival, and pages.
+package struct SchedulerView {
+  package struct Running {
     let pending: Int
     let isPrefilling: Bool
+
+    package init(pending: Int, isPrefilling: Bool) {
+      self.pending = pending
+      self.isPrefilling = isPrefilling
+    }
   }
 
-  struct Waiting {
+  package struct Waiting {
     let promptCount: Int
     let pagesNeeded: Int
+
+    package init(promptCount: Int, pagesNeeded: Int) {
+      self.promptCount = promptCount
+      self.pagesNeeded = pagesNeeded
+    }
   }
 
-  var running: [Running]
-  var waiting: [Waiting]
-  var freePages: Int
+  let running: [Running]
+  let waiting: [Waiting]
+  let freePages: Int
+
+  package init(running: [Running], waiting: [Waiting], freePages: Int) {
+    self.running = running
+    self.waiting = waiting
+    self.freePages = freePages
+  }
 }
 
 /// First come, first served: every running answer advances by a token; prompts share one chunk in
-/// order of arrival; a sequence is admitted when all pages it may ever need are free.
-struct Scheduler {
+/// order of arrival; a sequence is admitted when all pages it may ever need are free, so that no
+/// running sequence can be left without. An answer without a length limit thus waits for the pages
+/// of a whole context.
+package struct Scheduler {
   let limits: EngineLimits
 
-  func plan(_ view: SchedulerView) -> StepPlan {
+  package init(limits: EngineLimits) { self.limits = limits }
+
+  package func plan(_ view: SchedulerView) -> StepPlan {
     var plan = StepPlan()
     var chunk = limits.prefillChunk
     func schedule(_ sequence: Int, pending: Int, isPrefilling: Bool) {

@@ -37,9 +37,12 @@ struct SequenceState {
     if request.maxTokens == 0 && !isPrefilling { finished = .length }
   }
 
-  /// Adds a generated token and notices when it was the last.
-  mutating func append(_ token: Int32) {
+  /// Draws the next token, sends it, and notices when it was the last.
+  mutating func takeNext(from logits: Span<Float>) {
     precondition(finished == nil && pending == 0, "a token out of turn")
+    let token = sampler.sample(logits, position: tokens.count)
+    let logprobs = request.logprobs.map { TokenLogprobs(logits, token: token, top: $0) }
+    stream.send(.token(token, logprobs))
     tokens.append(token)
     sampler.accept(token)
     if request.stopTokens.contains(token) {

@@ -43,8 +43,8 @@ public final class TokenStream: Sendable {
   /// Takes all events that wait.
   public func drain() -> [GenerationEvent] {
     state.withLock { state in
-      let events = state.events
-      state.events.removeAll(keepingCapacity: true)
+      var events: [GenerationEvent] = []
+      swap(&events, &state.events)
       return events
     }
   }

@@ -143,8 +143,11 @@ private struct ChatRenderer {
         isLastUser = false
         let content = try content(message, index)
         let parts = Self.parts(of: content, around: "</think>")
-        text += isTool ? content : parts.dropFirst(parts.count > 1 ? 1 : 0)
-          .joined(separator: "</think>")
+        text +=
+          isTool
+          ? content
+          : parts.dropFirst(parts.count > 1 ? 1 : 0)
+            .joined(separator: "</think>")
         text += "<｜end▁of▁sentence｜>"
         isTool = false
       case .tool:

@@ -54,8 +54,8 @@ struct GenerateCommand: ParsableCommand {
     let text = try ModelText(planned.directory, planned.configuration)
     let tokens = try promptTokens(text.tokenizer, vocabulary: planned.configuration.vocabularySize)
     let engine = try planned.start(Logger(label: "hadal", quiet: true))
-    let room = engine.limits.contextLength - tokens.count + 1
-    guard room > 0 else {
+    let room = engine.limits.contextLength - tokens.count
+    guard room >= 0 else {
       throw CommandError(
         "the prompt has \(tokens.count) tokens, the context \(engine.limits.contextLength)")
     }

@@ -51,7 +51,7 @@ struct ModelOptions: ParsableArguments {
 
   func validate() throws {
     try check("--threads", threads, 1...1024)
-    try check("--kv-tokens", kvTokens, 1...(1 << 40))
+    try check("--kv-tokens", kvTokens, 1...(1 << 32))
     try check("--max-sequences", maxSequences, 1...1024)
     try check("--prefill-chunk", prefillChunk, 1...8192)
     if precision == .reference, kvType == .bf16 {

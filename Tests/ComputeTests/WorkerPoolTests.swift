@@ -1,6 +1,8 @@
 // The worker pool runs each task once, and work is shared out completely.
 
 import Compute
+import Glibc
+import Platform
 import Synchronization
 import TestSupport
 import Testing
@@ -17,13 +19,29 @@ struct WorkerPoolTests {
     }
   }
 
-  @Test("a pool that slept wakes up, and ends when it is dropped")
-  func sleepAndStop() throws {
-    for _ in 0..<20 {
+  @Test("a pool that slept wakes up: its tasks need all threads at once")
+  func sleep() throws {
+    let pool = try WorkerPool(threadCount: 3)
+    for _ in 0..<5 {
+      // Far longer than a worker spins before it sleeps.
+      usleep(20_000)
+      let arrived = Atomic<Int>(0)
+      pool.run(tasks: 3) { _ in
+        arrived.add(1, ordering: .sequentiallyConsistent)
+        while arrived.load(ordering: .sequentiallyConsistent) < 3 { Thread.yield() }
+      }
+      #expect(arrived.load(ordering: .relaxed) == 3)
+    }
+  }
+
+  @Test("a pool ends when it is dropped, asleep or not")
+  func stop() throws {
+    for round in 0..<20 {
       let pool = try WorkerPool(threadCount: 3)
       let sum = Atomic<Int>(0)
       pool.run(tasks: 3) { _ in sum.add(1, ordering: .relaxed) }
-      try #require(sum.load(ordering: .relaxed) == 3)
+      #expect(sum.load(ordering: .relaxed) == 3)
+      if round.isMultiple(of: 5) { usleep(5_000) }
     }
   }
 

@@ -2,6 +2,7 @@
 
 import Glibc
 import Sampling
+import TestSupport
 import Testing
 
 @Suite("Sampler")
@@ -18,7 +19,7 @@ struct SamplerTests {
   func frequencies(
     _ parameters: SamplingParameters, logits: [Float] = Self.logits, draws: Int = 20_000
   ) -> [Double] {
-    let sampler = Sampler(parameters, choice: 0, prompt: [])
+    var sampler = Sampler(parameters, choice: 0, prompt: [])
     var counts = [Double](repeating: 0, count: logits.count)
     for position in 0..<draws { counts[Int(sampler.sample(logits.span, position: position))] += 1 }
     return counts.map { $0 / Double(draws) }
@@ -70,10 +71,59 @@ struct SamplerTests {
     expectClose(frequencies(parameters { $0.topP = 1e-9 }), expected([0]), "at least one token")
   }
 
+  @Test("filters keep what a brute-force definition keeps, ties and extremes included")
+  func filterProperty() {
+    let seed = UInt64.random(in: 0 ... .max)
+    var g = SeededGenerator(seed: seed)
+    for _ in 0..<300 {
+      // Few distinct values, so that equal logits are common.
+      let logits = (0..<Int.random(in: 1...12, using: &g)).map { _ in
+        Float(Int.random(in: -6...6, using: &g)) / 2
+      }
+      let p = parameters {
+        $0.topK = [0, 1, 2, 5, 100].randomElement(using: &g)!
+        $0.topP = [1, 0.97, 0.6, 0.25, 0].randomElement(using: &g)!
+        $0.minP = [0, 1e-300, 0.07, 0.6, 1].randomElement(using: &g)!
+        $0.seed = g.next()
+      }
+      var sampler = Sampler(p, choice: 0, prompt: [])
+      let drawn = Set((0..<400).map { Int(sampler.sample(logits.span, position: $0)) })
+      let kept = bruteForceKept(logits, p)
+      #expect(drawn.isSubset(of: kept), "seed \(seed): \(logits) \(p)")
+      let probabilities = softmax(logits.map(Double.init))
+      let mass = kept.reduce(0) { $0 + probabilities[$1] }
+      let certain = kept.filter { probabilities[$0] / mass > 0.06 }
+      #expect(drawn.isSuperset(of: certain), "seed \(seed): \(logits) \(p)")
+    }
+  }
+
+  /// min_p against the best token, then top_k, then top_p over what is left, renormalised.
+  private func bruteForceKept(_ logits: [Float], _ p: SamplingParameters) -> Set<Int> {
+    let probabilities = softmax(logits.map(Double.init))
+    let best = probabilities.max()!
+    var ranked = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }
+    ranked = ranked.filter { probabilities[$0] >= p.minP * best * (1 - 1e-6) }
+    if p.topK > 0 { ranked = Array(ranked.prefix(p.topK)) }
+    let total = ranked.reduce(0) { $0 + probabilities[$1] }
+    var covered = 0.0
+    let count = ranked.firstIndex { token in
+      covered += probabilities[token]
+      return covered >= p.topP * total * (1 - 1e-12)
+    }
+    return Set(ranked.prefix((count ?? ranked.count - 1) + 1))
+  }
+
+  @Test("a temperature too small to divide by is greedy", arguments: [0, 5e-324, 1e-39, 1e-6])
+  func tinyTemperature(temperature: Double) {
+    var sampler = Sampler(
+      parameters { $0.temperature = temperature }, choice: 0, prompt: [])
+    #expect(sampler.sample(([0.5, 1, 9, 0, -3] as [Float]).span, position: 0) == 2)
+  }
+
   @Test("top_p over a large flat vocabulary keeps the right number")
   func largeVocabulary() {
     let logits = (0..<1000).map { _ in Float(0) } + [0.01]
-    let sampler = Sampler(parameters { $0.topP = 0.1 }, choice: 0, prompt: [])
+    var sampler = Sampler(parameters { $0.topP = 0.1 }, choice: 0, prompt: [])
     var seen: Set<Int32> = []
     for position in 0..<2000 { seen.insert(sampler.sample(logits.span, position: position)) }
     #expect(seen.contains(1000))
@@ -84,7 +134,7 @@ struct SamplerTests {
   @Test("greedy takes the largest, the lowest id of equals")
   func greedy() {
     let p = parameters { $0.temperature = 0 }
-    let sampler = Sampler(p, choice: 3, prompt: [])
+    var sampler = Sampler(p, choice: 3, prompt: [])
     #expect(sampler.sample(([1, 5, 5, 2] as [Float]).span, position: 9) == 1)
     #expect(sampler.sample(([.nan, .nan] as [Float]).span, position: 0) == 0)
   }
@@ -106,20 +156,28 @@ struct SamplerTests {
     #expect(greedy({ $0.frequencyPenalty = 0.3 }, accepted: [], prompt: [0, 0]) == 0)
     #expect(greedy({ $0.repetitionPenalty = 1.5 }, accepted: [], prompt: [0]) == 1)
     #expect(greedy({ $0.repetitionPenalty = 0.1 }, accepted: [2], prompt: []) == 0)
-    #expect(greedy({ $0.logitBias = [(2, 10)] }, accepted: [], prompt: []) == 2)
-    #expect(greedy({ $0.logitBias = [(0, -100)] }, accepted: [], prompt: []) == 1)
+    #expect(
+      greedy({ $0.logitBias = [LogitBias(token: 2, bias: 10)] }, accepted: [], prompt: []) == 2)
+    // Bias first: (1 - 2) * 2 is below -1.2; the other way round, 1 / 2 - 2 would be too.
+    let both: (inout SamplingParameters) -> Void = {
+      $0.logitBias = [LogitBias(token: 0, bias: -4)]
+      $0.repetitionPenalty = 2
+    }
+    #expect(greedy(both, accepted: [0, 1], prompt: []) == 1)
+    #expect(
+      greedy({ $0.logitBias = [LogitBias(token: 0, bias: -100)] }, accepted: [], prompt: []) == 1)
   }
 
   @Test("the draw depends on seed, choice, position and token, and on nothing else")
   func determinism() {
     func draws(seed: UInt64, choice: Int, _ logits: [Float] = Self.logits) -> [Int32] {
-      let sampler = Sampler(parameters { $0.seed = seed }, choice: choice, prompt: [])
+      var sampler = Sampler(parameters { $0.seed = seed }, choice: choice, prompt: [])
       return (0..<200).map { sampler.sample(logits.span, position: $0) }
     }
     #expect(draws(seed: 1, choice: 0) == draws(seed: 1, choice: 0))
     #expect(draws(seed: 1, choice: 0) != draws(seed: 2, choice: 0))
     #expect(draws(seed: 1, choice: 0) != draws(seed: 1, choice: 1))
-    // The same logits plus a constant, and a token that is never likely, change nothing.
+    // A further token that is never likely changes nothing.
     #expect(draws(seed: 1, choice: 0) == draws(seed: 1, choice: 0, Self.logits + [-90]))
   }
 

@@ -116,13 +116,15 @@ struct EngineTests {
     #expect(events.last == .finished(.length))
   }
 
-  @Test("too long is refused at once, a full queue says so, a stopped engine too")
+  @Test("too long is refused at once, and a full queue says so")
   func refusals() throws {
     let (engine, model) = try start(Self.limits(sequences: 1, queue: 2, context: 100))
-    #expect(throws: ServingError.promptTooLong(tokens: 100, limit: 99)) {
-      try StreamReader(engine, request([Int32](repeating: 1, count: 100), 2))
+    let prompt = [Int32](repeating: 1, count: 99)
+    for maxTokens in [2, Int.max] {
+      let error = ServingError.contextExceeded(prompt: 99, maxTokens: maxTokens, limit: 100)
+      #expect(throws: error) { try StreamReader(engine, request(prompt, maxTokens)) }
     }
-    let exact = try StreamReader(engine, request([Int32](repeating: 1, count: 99), 2))
+    let exact = try StreamReader(engine, request(Array(prompt.dropLast()), 2))
     #expect(tokens(exact.readAll()).count == 2)
     model.isHeld.store(true, ordering: .relaxed)
     var readers = [try StreamReader(engine, request([1], 5))]

@@ -41,8 +41,10 @@ struct StopMatcherTests {
   private func definition(_ text: String, _ stops: [String]) -> (text: String, stopped: Bool) {
     let bytes = Array(text.utf8)
     for end in 0...bytes.count {
-      let ending = stops.map { Array($0.utf8) }.filter { bytes[..<end].reversed().starts(
-        with: $0.reversed()) }
+      let ending = stops.map { Array($0.utf8) }.filter {
+        bytes[..<end].reversed().starts(
+          with: $0.reversed())
+      }
       if let length = ending.map(\.count).max() {
         return (String(decoding: bytes[..<(end - length)], as: UTF8.self), true)
       }

@@ -57,7 +57,7 @@ typedef struct {
 
   /// One step of a running softmax for each row of `scores` (`width` columns, replaced by weights):
   /// s = scale * score; m' = max(m, s...); weights = exp(s - m'); carry = exp(m - m');
-  /// sum = carry * sum + weights. Start with m = -infinity and sum = 0.
+  /// sum = carry * sum + weights. Start with m = -infinity and sum = 0. A NaN score weighs nothing.
   void (*softmax_step)(ck_rows scores, int64_t width, float scale, float *maximum, float *sum,
                        float *carry);
 
