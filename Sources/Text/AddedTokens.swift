@@ -39,8 +39,6 @@ struct AddedTokenSplitter: Sendable {
   private var entryAtNode: [Int32] = [-1]
   private var entries: [(id: Int32, token: AddedToken)] = []
 
-  var isEmpty: Bool { entries.isEmpty }
-
   /// `pattern` is the text to search for: the token's content, or its normalized form.
   mutating func insert(_ token: AddedToken, id: Int32, pattern: [UInt8]) {
     guard let first = pattern.first else { return }

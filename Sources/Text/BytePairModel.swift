@@ -143,7 +143,7 @@ extension BytePairModel {
   func encode(
     _ text: [UInt8], _ range: Range<Int>, scratch: inout Scratch, to tokens: inout [Int32]
   ) {
-    if ignoresMerges, let id = vocabulary.id(of: text, range) {
+    if ignoresMerges, let id = vocabulary.id(of: text[range]) {
       tokens.append(id)
       return
     }
@@ -244,40 +244,5 @@ extension BytePairModel {
   /// Orders by rank, then by position.
   private static func entry(_ rank: Int32, _ position: Int) -> UInt64 {
     UInt64(UInt32(bitPattern: rank)) << 32 | UInt64(position)
-  }
-}
-
-/// A binary heap, smallest first.
-struct MinimumHeap {
-  private var items: [UInt64] = []
-
-  mutating func removeAll() { items.removeAll(keepingCapacity: true) }
-
-  mutating func push(_ item: UInt64) {
-    items.append(item)
-    var index = items.count - 1
-    while index > 0 {
-      let parent = (index - 1) / 2
-      guard items[parent] > item else { break }
-      items[index] = items[parent]
-      index = parent
-    }
-    items[index] = item
-  }
-
-  mutating func popMinimum() -> UInt64? {
-    guard let last = items.popLast() else { return nil }
-    guard let first = items.first else { return last }
-    var index = 0
-    while true {
-      var child = index * 2 + 1
-      guard child < items.count else { break }
-      if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
-      guard items[child] < last else { break }
-      items[index] = items[child]
-      index = child
-    }
-    items[index] = last
-    return first
   }
 }

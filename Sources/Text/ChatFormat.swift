@@ -1,7 +1,7 @@
-// The chat formats of the DeepSeek family: which one a checkpoint's template is, and its rendering.
-// Each renderer follows the published Jinja template of its models word by word; the recorded
-// output of those templates is the test. Contents are not escaped: text that spells a special token
-// becomes that token, as with the template itself.
+// The chat formats of the DeepSeek family and their rendering. Each renderer follows the published
+// Jinja template of its models word by word; the recorded output of those templates is the test.
+// Contents are not escaped: text that spells a special token becomes that token, as with the
+// template itself.
 
 import JSON
 

@@ -152,8 +152,6 @@ struct TokenTexts: Sendable {
     present.append(text != nil)
   }
 
-  var count: Int { ends.count }
-
   /// nil for an id that no token has.
   subscript(token: Int32) -> ArraySlice<UInt8>? {
     guard token >= 0, Int(token) < ends.count, present[Int(token)] else { return nil }

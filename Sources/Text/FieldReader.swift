@@ -96,15 +96,15 @@ struct FieldReader {
   /// A `pattern` member: `{"String": literal}` or `{"Regex": expression}`.
   func pattern() throws(TextError) -> Regex {
     guard let pattern = try reader("pattern") else { throw invalid("pattern", "an object") }
-    do {
-      if let literal = try pattern.string("String") { return try Regex(literal: literal) }
-      return try Regex(oniguruma: try pattern.requiredString("Regex"))
-    } catch let error as RegexError {
-      throw .pattern(path: path(of: "pattern"), reason: error.reason)
-    } catch let error as TextError {
-      throw error
-    } catch {
-      throw invalid("pattern", "a pattern")
+    if let literal = try pattern.string("String") {
+      return try pattern.regex { () throws(RegexError) in try Regex(literal: literal) }
     }
+    let expression = try pattern.requiredString("Regex")
+    return try pattern.regex { () throws(RegexError) in try Regex(oniguruma: expression) }
+  }
+
+  /// Compiles a pattern that belongs to this object.
+  func regex(_ compile: () throws(RegexError) -> Regex) throws(TextError) -> Regex {
+    do { return try compile() } catch { throw .pattern(path: path, reason: error.reason) }
   }
 }

@@ -75,8 +75,8 @@ struct Normalizer: Sendable {
     case .stripAccents:
       return mapScalars(text) { if !isMark($0) { $1.append(contentsOf: UTF8.encode($0)!) } }
     case .strip(let left, let right):
-      let string = String(decoding: text, as: UTF8.self)
-      var scalars = Substring.UnicodeScalarView(string.unicodeScalars)
+      var scalars = Substring.UnicodeScalarView(
+        String(decoding: text, as: UTF8.self).unicodeScalars)
       if left { scalars = scalars.drop { $0.properties.isWhitespace } }
       while right, scalars.last?.properties.isWhitespace == true { scalars.removeLast() }
       return Array(String(scalars).utf8)

@@ -7,7 +7,7 @@ struct PairTable: Sendable {
   private var keys: [UInt64]
   private var values: [Int32]
   private var mask: Int
-  private(set) var count = 0
+  private var count = 0
 
   private static let vacant = UInt64.max
 
@@ -92,8 +92,6 @@ struct VocabularyTable: Sendable {
     let slot = slot(of: content)
     return slots[slot] < 0 ? nil : slots[slot]
   }
-
-  func id(of bytes: [UInt8], _ range: Range<Int>) -> Int32? { id(of: bytes[range]) }
 
   /// Adds a token whose id and content are both new; false when one of them is not.
   mutating func insert(_ content: some Collection<UInt8>, id: Int32) -> Bool {

@@ -102,12 +102,6 @@ struct PreTokenizer: Sendable {
     try append(reader)
   }
 
-  private static func compile(_ pattern: String, _ reader: FieldReader) throws(TextError) -> Regex {
-    do { return try Regex(oniguruma: pattern) } catch {
-      throw .pattern(path: reader.path, reason: error.reason)
-    }
-  }
-
   /// GPT-2's split.
   private static let wordPattern =
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
@@ -150,7 +144,8 @@ struct PreTokenizer: Sendable {
   private mutating func appendSplit(
     _ pattern: String, _ behavior: SplitBehavior, _ reader: FieldReader, inverted: Bool = false
   ) throws(TextError) {
-    steps.append(.split(try Self.compile(pattern, reader), behavior, inverted: inverted))
+    let regex = try reader.regex { () throws(RegexError) in try Regex(oniguruma: pattern) }
+    steps.append(.split(regex, behavior, inverted: inverted))
   }
 
   private mutating func appendMetaspace(_ reader: FieldReader) throws(TextError) {
@@ -162,12 +157,8 @@ struct PreTokenizer: Sendable {
     if try !reader.bool("add_prefix_space", default: true) { scheme = .never }
     steps.append(.metaspace(Array(replacement.utf8), scheme))
     if try reader.bool("split", default: true) {
-      do {
-        let regex = try Regex(literal: replacement)
-        steps.append(.split(regex, .mergedWithNext, inverted: false))
-      } catch {
-        throw .pattern(path: reader.path, reason: error.reason)
-      }
+      let regex = try reader.regex { () throws(RegexError) in try Regex(literal: replacement) }
+      steps.append(.split(regex, .mergedWithNext, inverted: false))
     }
   }
 

@@ -1,6 +1,6 @@
 // JSON as Python's json.dumps(value, ensure_ascii=False) writes it, which is what `tojson` means in
 // the chat templates that transformers renders. It differs from the compact form of the JSON target
-// in the spaces after `,` and `:`, in two escapes and in when a double gets an exponent.
+// in the spaces after `,` and `:` and in two escapes; numbers look the same in both.
 
 import JSON
 
@@ -8,7 +8,6 @@ enum PythonJSON {
   static func text(_ value: JSONValue) -> String {
     switch value {
     case .string(let string): return quoted(string)
-    case .double(let double): return number(double)
     case .array(let elements): return "[" + elements.map(text).joined(separator: ", ") + "]"
     case .object(let object):
       let members = object.members.map { quoted($0) + ": " + text($1) }
@@ -34,13 +33,5 @@ enum PythonJSON {
       }
     }
     return output + "\""
-  }
-
-  /// Both languages print the shortest digits that read back; Python has an exponent from 1e16 on,
-  /// Swift from 2^54 on, and between those the value is a whole number.
-  private static func number(_ double: Double) -> String {
-    let text = double.description
-    guard text.contains("e"), double.magnitude >= 1, double.magnitude < 1e16 else { return text }
-    return String(Int64(double)) + ".0"
   }
 }

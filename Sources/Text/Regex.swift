@@ -85,7 +85,8 @@ struct RegexError: Error, Equatable {
   /// Calls `body` with each match in `bytes[range]`, which must be whole UTF-8 characters; what
   /// lies outside the range does not exist for the pattern. The order and the treatment of empty
   /// matches are those of the onig crate's `find_iter`: an empty match right after a match does not
-  /// count. A match that runs out of stack ends the search as if nothing followed.
+  /// count. A match that runs out of stack or of PCRE2's backtracking budget ends the search, as if
+  /// no match followed.
   borrowing func forEachMatch(
     of regex: Regex, in bytes: [UInt8], _ range: Range<Int>, _ body: (Range<Int>) -> Void
   ) {

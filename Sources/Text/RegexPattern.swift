@@ -12,16 +12,15 @@ struct RegexPattern {
   private var pieces: [String] = []
   /// Index in `pieces` of the atom that a quantifier would repeat.
   private var atom = 0
-  /// For each open group: its first piece, and how many closing brackets its end needs.
-  private var groups: [(start: Int, closings: Int)] = []
-  private var trailingClosings = 0
+  /// For each open group: its first piece, and the brackets that its end needs.
+  private var groups: [(start: Int, closings: String)] = []
+  private var trailingClosings = ""
 
   static func translate(_ pattern: String) throws(RegexError) -> String {
     var translator = RegexPattern(pattern)
     while translator.position < translator.input.count { try translator.parseItem() }
     guard translator.groups.isEmpty else { throw RegexError(reason: "unclosed group") }
-    let closings = String(repeating: ")", count: translator.trailingClosings)
-    return translator.pieces.joined() + closings
+    return translator.pieces.joined() + translator.trailingClosings
   }
 
   private init(_ pattern: String) { input = Array(pattern.unicodeScalars) }
@@ -53,7 +52,7 @@ struct RegexPattern {
     case "(": try openGroup()
     case ")":
       guard let group = groups.popLast() else { throw RegexError(reason: "unmatched )") }
-      pieces.append(String(repeating: ")", count: group.closings))
+      pieces.append(group.closings)
       atom = group.start
     case "*", "+", "?":
       var quantifier = String(Character(scalar))
@@ -72,7 +71,7 @@ struct RegexPattern {
     let start = pieces.count
     guard peek() == "?" else {
       pieces.append("(")
-      groups.append((start, 1))
+      groups.append((start, ")"))
       return
     }
     position += 1
@@ -80,11 +79,11 @@ struct RegexPattern {
     switch head {
     case ":", "=", "!", ">":
       pieces.append("(?\(Character(head))")
-      groups.append((start, 1))
+      groups.append((start, ")"))
     case "<":
       // A look-behind or a name; the text up to `>` belongs to the name and passes through.
       pieces.append("(?<")
-      groups.append((start, 1))
+      groups.append((start, ")"))
     case "#":
       while try next() != ")" {}
     default:
@@ -104,14 +103,16 @@ struct RegexPattern {
       case "m": options.append("s")
       case ":":
         pieces.append("(?\(options):")
-        groups.append((start, 1))
+        groups.append((start, ")"))
         return
       case ")":
         pieces.append("(?\(options):")
+        // A comment of the extended syntax ends with its line.
+        let closing = options.contains("x") ? "\n)" : ")"
         if groups.isEmpty {
-          trailingClosings += 1
+          trailingClosings = closing + trailingClosings
         } else {
-          groups[groups.count - 1].closings += 1
+          groups[groups.count - 1].closings = closing + groups[groups.count - 1].closings
         }
         return
       default: throw unsupported("(?\(Character(scalar))")

@@ -1,4 +1,4 @@
-// Rendered conversations against what the published templates write.
+// Rendered conversations against what the published templates write, and their detection.
 
 import JSON
 import Testing

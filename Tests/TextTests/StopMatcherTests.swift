@@ -1,5 +1,6 @@
 // Stop strings found in streamed text, however it is cut.
 
+import TestSupport
 import Testing
 import Text
 
@@ -55,10 +56,12 @@ struct StopMatcherTests {
   @Test("cutting the text differently never changes the result")
   func pieces() {
     let seed = UInt64.random(in: 0 ... .max)
-    var random = SeededGenerator(state: seed)
+    var random = SeededGenerator(seed: seed)
     func string(_ length: ClosedRange<Int>) -> String {
-      let count = Int.random(in: length, using: &random)
-      return String((0..<count).map { _ in "aabbé東".randomElement(using: &random)! })
+      String(
+        (0..<Int.random(in: length, using: &random)).map { _ in
+          "aabbé東".randomElement(using: &random)!
+        })
     }
     for _ in 0..<3000 {
       let stops = (0..<Int.random(in: 1...3, using: &random)).map { _ in string(1...5) }
