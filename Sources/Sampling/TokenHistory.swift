@@ -9,8 +9,8 @@ struct TokenHistory: Sendable {
 
   mutating func append(_ token: Int32) { generated[token, default: 0] += 1 }
 
-  /// Applies bias, then penalties, as vLLM does, to a copy of the logits. Every adjustment touches a
-  /// token's own logit alone, so the order of the sets cannot matter.
+  /// Applies bias, then penalties, as vLLM does, to a copy of the logits. Every adjustment touches
+  /// a token's own logit alone, so the order of the sets cannot matter.
   func adjust(_ logits: inout [Float], _ parameters: SamplingParameters) {
     for entry in parameters.logitBias { logits[Int(entry.token)] += Float(entry.bias) }
     if parameters.repetitionPenalty != 1 {
