@@ -9,8 +9,10 @@ import JSON
 public enum ChatFormat: String, CaseIterable, Sendable {
   /// DeepSeek-V2: `User:` and `Assistant:` in plain text.
   case deepseekV2 = "deepseek-v2"
-  /// DeepSeek-V3 and R1, which share one template.
+  /// DeepSeek-V3 and R1, which at first shared one template.
   case deepseekV3 = "deepseek-v3"
+  /// R1 since February 2025: V3's format, but every answer is made to begin with a thought.
+  case deepseekR1 = "deepseek-r1"
   /// DeepSeek-V3.1, which thinks or not as the request says.
   case deepseekV31 = "deepseek-v3.1"
 
@@ -25,7 +27,8 @@ public enum ChatFormat: String, CaseIterable, Sendable {
     var renderer = ChatRenderer(options: options)
     switch self {
     case .deepseekV2: try renderer.renderV2(messages)
-    case .deepseekV3: try renderer.renderV3(messages)
+    case .deepseekV3: try renderer.renderV3(messages, opening: "")
+    case .deepseekR1: try renderer.renderV3(messages, opening: "<think>\n")
     case .deepseekV31: try renderer.renderV31(messages)
     }
     return renderer.text
@@ -81,7 +84,9 @@ private struct ChatRenderer {
 
   // MARK: V3 and R1
 
-  mutating func renderV3(_ messages: [ChatMessage]) throws(TextError) {
+  mutating func renderV3(
+    _ messages: [ChatMessage], opening: String
+  ) throws(TextError) {
     try renderSystem(messages)
     for (index, message) in messages.enumerated() {
       switch message.role {
@@ -107,7 +112,7 @@ private struct ChatRenderer {
       }
     }
     if isTool { text += "<｜tool▁outputs▁end｜>" }
-    if options.addGenerationPrompt, !isTool { text += "<｜Assistant｜>" }
+    if options.addGenerationPrompt, !isTool { text += "<｜Assistant｜>" + opening }
   }
 
   private mutating func renderCallsV3(_ message: ChatMessage, _ index: Int) throws(TextError) {

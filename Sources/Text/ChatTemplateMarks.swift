@@ -20,6 +20,7 @@ extension ChatFormat {
     switch self {
     case .deepseekV2: ["User:", "Assistant:"]
     case .deepseekV3: ["<｜User｜>", "<｜Assistant｜>"]
+    case .deepseekR1: ["<｜User｜>", "<｜Assistant｜>", "<think>"]
     case .deepseekV31: ["<｜User｜>", "<｜Assistant｜>", "<think>", "</think>"]
     }
   }
@@ -35,7 +36,7 @@ extension ChatFormat {
     ]
     return switch self {
     case .deepseekV2: keys.union(ends)
-    case .deepseekV3:
+    case .deepseekV3, .deepseekR1:
       keys.union(ends).union(tools).union([
         "</think>", "```json", "```", "<｜tool▁outputs▁begin｜>", "<｜tool▁outputs▁end｜>",
       ])

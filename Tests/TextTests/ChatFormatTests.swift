@@ -70,6 +70,24 @@ struct ChatFormatTests {
     #expect(throws: Never.self) { try ChatFormat.deepseekV31.render([user, calling]) }
   }
 
+  @Test("R1 renders as V3 with a thought begun where the answer is to come")
+  func thoughtful() throws {
+    for line in try Fixture.lines("templates/renderings.jsonl")
+    where line["template"]?.stringValue == "deepseek-v3-r1.jinja" {
+      guard let rendered = line["rendered"]?.stringValue else { continue }
+      let messages = try (line["messages_and_tools"]?["messages"]?.arrayValue ?? [])
+        .map { try #require(ChatMessage($0)) }
+      let prompts = line["vars"]?["add_generation_prompt"]?.boolValue ?? false
+      let text = try ChatFormat.deepseekR1.render(
+        messages,
+        options: ChatOptions(
+          addGenerationPrompt: prompts,
+          beginToken: try #require(line["vars"]?["bos_token"]?.stringValue),
+          endToken: try #require(line["vars"]?["eos_token"]?.stringValue)))
+      #expect(text == rendered + (rendered.hasSuffix("<｜Assistant｜>") ? "<think>\n" : ""))
+    }
+  }
+
   @Test("text that spells a special token stays as it is")
   func nothingEscaped() throws {
     let text = try ChatFormat.deepseekV3.render(
@@ -97,6 +115,17 @@ struct ChatTemplateTests {
     }
   }
 
+  @Test("R1's template that opens a thought")
+  func thought() {
+    let template = """
+      {{bos_token}}{%- for message in messages %}{%- if message['role'] == 'user' %}
+      {{'<｜User｜>' + message['content']}}{%- endif %}{%- if message['role'] == 'assistant' %}
+      {{'<｜Assistant｜>' + message['content'].split('</think>')[-1] + '<｜end▁of▁sentence｜>'}}
+      {%- endif %}{%- endfor %}{% if add_generation_prompt %}{{'<｜Assistant｜><think>\\n'}}{% endif %}
+      """
+    #expect(ChatFormat.detect(template: template) == .deepseekR1)
+  }
+
   @Test("a short template with the marks of V3")
   func short() {
     let template = """
@@ -112,7 +141,7 @@ struct ChatTemplateTests {
     "templates of other models",
     arguments: [
       "", "{{ messages }}", "{{ 'unclosed", "{%", "<｜User｜>",
-      // ChatML, Llama 2 and 3, DeepSeek-Coder, a vicuna-like one, R1 forced to think.
+      // ChatML, Llama 2 and 3, DeepSeek-Coder, a vicuna-like one, a question template.
       """
       {% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content']\
       + '<|im_end|>' + '\\n'}}{% endfor %}
@@ -122,7 +151,6 @@ struct ChatTemplateTests {
       "{{ '### Instruction:\\n' + message['content'] + '\\n' }}{{ '### Response:\\n' }}",
       "{{ 'USER: ' + message['content'] }}{{ 'ASSISTANT: ' }}",
       "{{ 'User: ' + message['content'] }}{{ 'Assistant:' }}{{ 'Question: ' }}",
-      "{{'<｜User｜>' + message['content']}}{{'<｜Assistant｜><think>\\n'}}",
       "{{'<｜User｜>' + message['content']}}{{'<｜Bot｜>' + '<｜Assistant｜>'}}",
     ])
   func foreign(_ template: String) {
