@@ -70,6 +70,13 @@ let package = Package(
       name: "ServingTests",
       dependencies: ["Serving", "DeepSeek", "Sampling", "Compute", "Platform", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(
+      name: "OpenAIAPITests",
+      dependencies: [
+        "OpenAIAPI", "Serving", "DeepSeek", "Weights", "Compute", "Sampling", "Text", "HTTP",
+        "Platform", "JSON", "TestSupport",
+      ],
+      swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),
   ]
 )

@@ -6,14 +6,14 @@ import Serving
 
 /// Why a request is refused. The shape of the answer's body is that of the OpenAI API
 /// (platform.openai.com/docs/guides/error-codes): `{"error": {message, type, param, code}}`.
-struct APIError: Error, Equatable {
-  var status: Int
-  var message: String
+package struct APIError: Error, Equatable {
+  package var status: Int
+  package var message: String
   /// The field that is at fault.
-  var param: String?
+  package var param: String?
   /// What went wrong, for programs.
-  var code: String?
-  var headers: Headers = [:]
+  package var code: String?
+  package var headers: Headers = [:]
 
   static func invalid(_ param: String?, _ message: String, code: String? = nil) -> APIError {
     APIError(status: 400, message: message, param: param, code: code)

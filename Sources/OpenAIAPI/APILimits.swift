@@ -15,6 +15,8 @@ enum APILimits {
   static let messages = 4096
   /// Text parts of one message.
   static let contentParts = 256
+  /// Tool calls of one message.
+  static let toolCalls = 128
   /// Stop strings, the bytes of each, and stop tokens.
   static let stopStrings = 16
   static let stopStringBytes = 1024

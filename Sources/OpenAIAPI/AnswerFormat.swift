@@ -25,7 +25,7 @@ struct AnswerHeader {
   let id: String
   /// Seconds since 1970.
   let created: Int
-  let model: String
+  let model: ServedModel
 
   /// - Parameter usage: nil leaves the member away, `.null` states that it comes later.
   func object(
@@ -35,7 +35,8 @@ struct AnswerHeader {
     object["id"] = .string(id)
     object["object"] = .string(kind)
     object["created"] = .integer(created)
-    object["model"] = .string(model)
+    object["model"] = .string(model.name)
+    object["system_fingerprint"] = .optional(model.fingerprint)
     object["choices"] = .array(choices)
     object["usage"] = usage
     for (key, value) in extras.members { object[key] = value }
@@ -67,12 +68,6 @@ extension ChoiceEnd {
     }
   }
 
-  /// vLLM's `stop_reason`: the token or string that the client asked to stop at.
-  var causeValue: JSONValue {
-    switch cause {
-    case .token(let token): .integer(Int(token))
-    case .text(let text): .string(text)
-    case nil: .null
-    }
-  }
+  /// vLLM's `stop_reason`: the token that the client asked to stop at.
+  var stopTokenValue: JSONValue { stopToken.map { .integer(Int($0)) } ?? .null }
 }

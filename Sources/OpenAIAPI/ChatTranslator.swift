@@ -6,15 +6,13 @@ import Text
 extension RequestTranslator {
   /// Reads a chat request (platform.openai.com/docs/api-reference/chat/create, with vLLM's
   /// extensions).
-  mutating func chat() throws(APIError) -> TranslatedRequest {
+  package mutating func chat() throws(APIError) -> TranslatedRequest {
     try fields.refuseUnsupportedChat()
     request.prompts = [Prompt(tokens: try fields.conversation(model))]
     try readCommonFields()
     try readChatLogprobs()
-    let requested = try chatMaxTokens()
     try setMaxTokens(
-      requested, default: model.defaults.maxNewTokens ?? Int.max, param: "max_completion_tokens",
-      promptParam: "messages")
+      try chatMaxTokens(), default: model.defaults.maxNewTokens ?? Int.max, promptParam: "messages")
     try fields.finish()
     return request
   }
@@ -29,12 +27,12 @@ extension RequestTranslator {
   }
 
   /// `max_tokens` is the older name of `max_completion_tokens`.
-  private mutating func chatMaxTokens() throws(APIError) -> Int? {
+  private mutating func chatMaxTokens() throws(APIError) -> (count: Int, param: String)? {
     let older = try fields.integer("max_tokens", in: 1...Int.max)
     let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
     guard older == nil || newer == nil || older == newer else {
       throw fields.invalid("max_tokens", "contradicts `max_completion_tokens`")
     }
-    return newer ?? older
+    return newer.map { ($0, "max_completion_tokens") } ?? older.map { ($0, "max_tokens") }
   }
 }

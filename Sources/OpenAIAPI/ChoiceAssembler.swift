@@ -5,37 +5,39 @@ import Sampling
 import Serving
 import Text
 
-/// Why an answer ended, and which token or string made it end.
-struct ChoiceEnd: Equatable {
-  enum Cause: Equatable {
-    case token(Int32)
-    case text(String)
-  }
+/// Why an answer ended.
+package struct ChoiceEnd: Equatable {
+  package var reason: FinishReason
+  /// The stop token of the client's that was generated; nil for every other end.
+  package var stopToken: Int32?
 
-  var reason: FinishReason
-  /// A stop that the client asked for; nil for the checkpoint's own end and for the length.
-  var cause: Cause?
+  package init(reason: FinishReason, stopToken: Int32? = nil) {
+    self.reason = reason
+    self.stopToken = stopToken
+  }
 }
 
 /// A token of prompt or answer with its log-probability.
-struct TokenEntry: Equatable {
-  var token: Int32
+package struct TokenEntry: Equatable {
+  package var token: Int32
   /// Nil for the first token of a prompt, which nothing predicts.
-  var logprobs: TokenLogprobs?
+  package var logprobs: TokenLogprobs?
   /// Where its text begins, in Unicode scalars from the start of the answer's text.
-  var textOffset: Int
+  package var textOffset: Int
 }
 
 /// What one choice has newly to say.
-struct ChoiceDelta: Equatable {
-  var text = ""
+package struct ChoiceDelta: Equatable {
+  package var text = ""
   /// The generated tokens.
-  var tokens: [Int32] = []
+  package var tokens: [Int32] = []
   /// Empty when none were asked for.
-  var entries: [TokenEntry] = []
-  var end: ChoiceEnd?
+  package var entries: [TokenEntry] = []
+  package var end: ChoiceEnd?
 
-  mutating func append(_ next: ChoiceDelta) {
+  package init() {}
+
+  package mutating func append(_ next: ChoiceDelta) {
     text += next.text
     tokens += next.tokens
     entries += next.entries
@@ -44,7 +46,7 @@ struct ChoiceDelta: Equatable {
 }
 
 /// Follows one sequence from its first event to its end.
-struct ChoiceAssembler {
+package struct ChoiceAssembler {
   private let request: TranslatedRequest
   private let prompt: Prompt
   private let tokenizer: Tokenizer?
@@ -55,10 +57,10 @@ struct ChoiceAssembler {
   /// Prompt tokens reported so far.
   private var promptPosition = 0
   private var textOffset = 0
-  private(set) var isFinished = false
+  package private(set) var isFinished = false
 
   /// - Parameter tokenizer: nil leaves the text empty.
-  init(_ request: TranslatedRequest, prompt: Prompt, tokenizer: Tokenizer?) {
+  package init(_ request: TranslatedRequest, prompt: Prompt, tokenizer: Tokenizer?) {
     self.request = request
     self.prompt = prompt
     self.tokenizer = tokenizer
@@ -70,7 +72,7 @@ struct ChoiceAssembler {
 
   /// What the events add. Nothing follows once the choice is finished, which a stop string may do
   /// before the engine does.
-  mutating func add(_ event: GenerationEvent) -> ChoiceDelta {
+  package mutating func add(_ event: GenerationEvent) -> ChoiceDelta {
     var delta = ChoiceDelta()
     if isFinished { return delta }
     if !hasBegun { begin(&delta) }
@@ -81,7 +83,7 @@ struct ChoiceAssembler {
       addToken(token, logprobs, to: &delta)
     case .finished(let reason):
       flush(&delta)
-      finish(ChoiceEnd(reason: reason, cause: nil), &delta)
+      finish(ChoiceEnd(reason: reason), &delta)
     }
     return delta
   }
@@ -127,7 +129,7 @@ struct ChoiceAssembler {
     }
     if isEnd || isStop, !isFinished {
       flush(&delta)
-      finish(ChoiceEnd(reason: .stop, cause: isEnd ? nil : .token(token)), &delta)
+      finish(ChoiceEnd(reason: .stop, stopToken: isEnd ? nil : token), &delta)
     }
   }
 
@@ -135,7 +137,7 @@ struct ChoiceAssembler {
   private mutating func show(_ text: String, in delta: inout ChoiceDelta) {
     let (shown, stopped) = matcher.append(text)
     delta.text += shown
-    if stopped { finish(ChoiceEnd(reason: .stop, cause: nil), &delta) }
+    if stopped { finish(ChoiceEnd(reason: .stop), &delta) }
   }
 
   /// Shows what was held back for a whole character or a stop string.

@@ -6,7 +6,7 @@ import Text
 extension RequestTranslator {
   /// Reads a completion request (platform.openai.com/docs/api-reference/completions/create, with
   /// vLLM's extensions).
-  mutating func completion() throws(APIError) -> TranslatedRequest {
+  package mutating func completion() throws(APIError) -> TranslatedRequest {
     request.prompts = try prompts()
     try readCommonFields()
     request.output.logprobs = try fields.integer("logprobs", in: 0...APILimits.topLogprobs)
@@ -15,7 +15,7 @@ extension RequestTranslator {
     guard maxTokens != 0 || request.output.echo else {
       throw fields.invalid("max_tokens", "may be 0 only when `echo` is true")
     }
-    try setMaxTokens(maxTokens, default: 16, param: "max_tokens", promptParam: "prompt")
+    try setMaxTokens(maxTokens.map { ($0, "max_tokens") }, default: 16, promptParam: "prompt")
     let bestOf = try fields.integer("best_of", in: 1...APILimits.choicesPerPrompt)
     guard bestOf == nil || bestOf == request.choicesPerPrompt else {
       throw fields.invalid(
@@ -55,7 +55,7 @@ extension RequestTranslator {
       prompt = Prompt(
         tokens: tokenizer.encode(text, addSpecialTokens: addsSpecialTokens), text: text)
     } else if let elements = value.arrayValue {
-      prompt = Prompt(tokens: [], text: nil)
+      prompt = Prompt(tokens: [])
       prompt.tokens.reserveCapacity(elements.count)
       for element in elements { prompt.tokens.append(try token(element, in: "prompt")) }
     } else {

@@ -39,7 +39,7 @@ private func start(
 ) throws(APIError) {
   let number = UInt128.random(in: .min ... .max)
   let header = AnswerHeader(
-    id: "\(idPrefix)-\(String(number, radix: 16))", created: time(nil), model: model.name)
+    id: "\(idPrefix)-\(String(number, radix: 16))", created: time(nil), model: model)
   let session = GenerationSession(
     request, model: model, format: format, header: header, responder: responder)
   do {

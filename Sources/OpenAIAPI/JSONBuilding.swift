@@ -16,7 +16,7 @@ extension JSONValue {
 
   /// A log-probability within what JSON can express.
   static func logprob(_ value: Double) -> JSONValue {
-    .double(value > APILimits.lowestLogprob ? value : APILimits.lowestLogprob)
+    .double(value.isFinite ? max(value, APILimits.lowestLogprob) : APILimits.lowestLogprob)
   }
 }
 

@@ -6,12 +6,12 @@ import Sampling
 import Serving
 
 /// Reads one request body. Every member is either read, known to change nothing, or refused.
-struct RequestTranslator {
+package struct RequestTranslator {
   let model: ServedModel
   var fields: RequestFields
   var request = TranslatedRequest()
 
-  init(_ body: JSONValue, model: ServedModel) throws(APIError) {
+  package init(_ body: JSONValue, model: ServedModel) throws(APIError) {
     self.model = model
     fields = try RequestFields(body)
     try fields.checkModel(model)
@@ -114,24 +114,24 @@ struct RequestTranslator {
   /// Gives each prompt its most tokens: what the client asked for, otherwise the default as far as
   /// the context has room.
   mutating func setMaxTokens(
-    _ requested: Int?, default fallback: Int, param: String, promptParam: String
+    _ requested: (count: Int, param: String)?, default fallback: Int, promptParam: String
   ) throws(APIError) {
     let limit = model.contextLength
     for index in request.prompts.indices {
       let count = request.prompts[index].tokens.count
-      guard count < limit || (requested == 0 && count == limit) else {
+      guard count < limit || (requested?.count == 0 && count == limit) else {
         throw .contextLengthExceeded(
           promptParam,
           "This model's maximum context length is \(limit) tokens. Your prompt has "
             + "\(count) tokens, which leaves no room for an answer.")
       }
-      if let requested, requested > limit - count {
+      if let requested, requested.count > limit - count {
         throw .contextLengthExceeded(
-          param,
+          requested.param,
           "This model's maximum context length is \(limit) tokens. You requested "
-            + "\(requested) tokens on top of the \(count) tokens of the prompt.")
+            + "\(requested.count) tokens on top of the \(count) tokens of the prompt.")
       }
-      request.prompts[index].maxTokens = requested ?? min(fallback, limit - count)
+      request.prompts[index].maxTokens = requested?.count ?? min(fallback, limit - count)
     }
   }
 }

@@ -8,6 +8,8 @@ import Text
 public struct ServedModel: Sendable {
   /// The name that requests give as `model`.
   public let name: String
+  /// Names what computes, such as program version and precision; answers repeat it.
+  public let fingerprint: String?
   /// Absent when the checkpoint has none: prompts are token ids then, and answers carry ids.
   public let tokenizer: Tokenizer?
   /// Absent when the checkpoint's chat template is unknown and none was picked.
@@ -22,11 +24,13 @@ public struct ServedModel: Sendable {
   ///   - endTokens: end-of-sequence ids of the checkpoint, each below `vocabularySize`.
   ///   - engine: serves the same vocabulary.
   public init(
-    name: String, tokenizer: Tokenizer?, chatFormat: ChatFormat?, defaults: GenerationDefaults,
+    name: String, fingerprint: String? = nil, tokenizer: Tokenizer?, chatFormat: ChatFormat?,
+    defaults: GenerationDefaults,
     endTokens: Set<Int32>, vocabularySize: Int, engine: EngineHandle
   ) {
     precondition(vocabularySize > 0 && vocabularySize <= Int(Int32.max), "vocabulary size")
     self.name = name
+    self.fingerprint = fingerprint
     self.tokenizer = tokenizer
     self.chatFormat = chatFormat
     self.defaults = defaults

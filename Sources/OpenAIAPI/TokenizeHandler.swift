@@ -3,11 +3,13 @@
 import JSON
 import Text
 
-struct TokenizeHandler {
-  let model: ServedModel
+package struct TokenizeHandler {
+  private let model: ServedModel
+
+  package init(model: ServedModel) { self.model = model }
 
   /// Text or a conversation to tokens.
-  func tokenize(_ body: JSONValue) throws(APIError) -> JSONValue {
+  package func tokenize(_ body: JSONValue) throws(APIError) -> JSONValue {
     var fields = try RequestFields(body)
     try fields.checkModel(model)
     let tokenizer = try tokenizer()
@@ -33,7 +35,7 @@ struct TokenizeHandler {
   }
 
   /// Tokens to text, special ones included.
-  func detokenize(_ body: JSONValue) throws(APIError) -> JSONValue {
+  package func detokenize(_ body: JSONValue) throws(APIError) -> JSONValue {
     var translator = try RequestTranslator(body, model: model)
     let tokenizer = try tokenizer()
     guard let values = try translator.fields.array("tokens", limit: APILimits.detokenizedTokens)
