@@ -1,7 +1,6 @@
 // The wire form of answers: what both endpoints share.
 
 import JSON
-import Sampling
 import Serving
 
 /// Tokens read and written so far.

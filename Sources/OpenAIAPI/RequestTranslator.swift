@@ -2,7 +2,6 @@
 // connection's queue by the handlers of the two endpoints.
 
 import JSON
-import Sampling
 import Serving
 
 /// Reads one request body. Every member is either read, known to change nothing, or refused.

@@ -1,18 +1,44 @@
-"""The official OpenAI client against a running server: HADAL_URL=http://127.0.0.1:8080 python -m unittest
+"""The official OpenAI client against a server.
 
-The server serves the bundled model, or any model with a tokenizer and a chat format.
+    HADAL=.build/release/hadal python -m unittest discover -s Tests/Clients
+
+starts the server with its bundled model, or with the arguments in HADAL_ARGUMENTS; a server that
+runs already is named by HADAL_URL instead. Its model needs a tokenizer and a chat format.
 """
 
 import json
 import os
+import shlex
+import subprocess
 import unittest
 import urllib.request
 
 import openai
 
-URL = os.environ["HADAL_URL"].rstrip("/")
+URL = os.environ.get("HADAL_URL", "")
 MESSAGES = [{"role": "user", "content": "Tell me a story about a small bird."}]
 PROMPT = "Once upon a time there was a"
+
+
+def setUpModule():
+    global URL
+    if URL:
+        return
+    arguments = shlex.split(os.environ.get("HADAL_ARGUMENTS", ""))
+    server = subprocess.Popen(
+        [os.environ["HADAL"], "serve", "--port", "0", *arguments], stdout=subprocess.PIPE, text=True)
+    unittest.addModuleCleanup(stop, server)
+    for line in server.stdout:
+        if line.startswith("Listening on "):
+            URL = line.split()[-1]
+            return
+    raise RuntimeError("the server did not start")
+
+
+def stop(server):
+    server.terminate()
+    server.wait()
+    server.stdout.close()
 
 
 class ClientTest(unittest.TestCase):
