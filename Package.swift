@@ -72,10 +72,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "OpenAIAPITests",
-      dependencies: [
-        "OpenAIAPI", "Serving", "DeepSeek", "Weights", "Compute", "Sampling", "Text", "HTTP",
-        "Platform", "JSON", "TestSupport",
-      ],
+      dependencies: ["OpenAIAPI", "JSON", "Text", "HTTP", "Sampling", "Serving", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),
   ]

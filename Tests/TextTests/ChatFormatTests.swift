@@ -121,7 +121,8 @@ struct ChatTemplateTests {
       {{bos_token}}{%- for message in messages %}{%- if message['role'] == 'user' %}
       {{'<｜User｜>' + message['content']}}{%- endif %}{%- if message['role'] == 'assistant' %}
       {{'<｜Assistant｜>' + message['content'].split('</think>')[-1] + '<｜end▁of▁sentence｜>'}}
-      {%- endif %}{%- endfor %}{% if add_generation_prompt %}{{'<｜Assistant｜><think>\\n'}}{% endif %}
+      {%- endif %}{%- endfor %}
+      {% if add_generation_prompt %}{{'<｜Assistant｜><think>\\n'}}{% endif %}
       """
     #expect(ChatFormat.detect(template: template) == .deepseekR1)
   }
