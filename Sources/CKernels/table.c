@@ -3,9 +3,7 @@
 #include <stddef.h>
 
 #include "CKernels.h"
-#include "avx2/avx2.h"
-#include "avx512/avx512.h"
-#include "scalar/scalar.h"
+#include "shared/tiers.h"
 
 #define CK_TABLE(tier)                                                    \
   static const ck_kernels tier##_kernels = {                              \

@@ -54,13 +54,9 @@ struct ModelDirectory {
   /// Nil for a model without tokenizer.json: it speaks token ids only.
   func tokenizer() throws -> Tokenizer? {
     guard let bytes = try read("tokenizer.json") else { return nil }
-    return try Tokenizer(tokenizer: bytes, configuration: try read("tokenizer_config.json"))
-  }
-
-  /// The chat template, from a file of its own or from tokenizer_config.json.
-  func chatTemplate(_ tokenizer: Tokenizer?) throws -> String? {
-    if let bytes = try read("chat_template.jinja") { return String(decoding: bytes, as: UTF8.self) }
-    return tokenizer?.chatTemplate
+    return try Tokenizer(
+      tokenizer: bytes, configuration: try read("tokenizer_config.json"),
+      chatTemplate: try read("chat_template.jinja"))
   }
 
   /// `generation_config.json`; empty when there is none.

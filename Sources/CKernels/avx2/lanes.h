@@ -10,6 +10,7 @@
 
 #include "../shared/decode.h"
 #include "../shared/exp.h"
+#include "../shared/tiers.h"
 
 #pragma STDC FP_CONTRACT OFF
 

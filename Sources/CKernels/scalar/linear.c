@@ -4,7 +4,8 @@
 #include <stddef.h>
 
 #include "../shared/decode.h"
-#include "scalar.h"
+#include "../shared/tiers.h"
+#include "lanes.h"
 
 void ck_linear_scalar(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y) {
   for (int64_t r = 0; r < x.count; r++) {

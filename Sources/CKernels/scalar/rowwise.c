@@ -4,7 +4,8 @@
 
 #include "../shared/decode.h"
 #include "../shared/exp.h"
-#include "scalar.h"
+#include "../shared/tiers.h"
+#include "lanes.h"
 
 #pragma STDC FP_CONTRACT OFF
 

@@ -1,6 +1,5 @@
-// The constants of e^x = 2^n * e^r with n = round(x / ln 2): shared by all tiers so that they
-// agree.
-// The polynomial is the Taylor series of e^r up to r^7 / 7!, |r| <= ln 2 / 2: error below 1e-8.
+// The constants of e^x = 2^n * e^r with n = round(x / ln 2), shared so that all tiers agree. The
+// polynomial is the Taylor series of e^r up to r^7 / 7!, |r| <= ln 2 / 2: error below 1e-8.
 
 #ifndef CKERNELS_EXP_H
 #define CKERNELS_EXP_H

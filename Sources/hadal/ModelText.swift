@@ -17,7 +17,7 @@ struct ModelText {
     _ directory: ModelDirectory, _ configuration: ModelConfiguration, chatFormat: ChatFormat? = nil
   ) throws {
     tokenizer = try directory.tokenizer()
-    let template = try directory.chatTemplate(tokenizer)
+    let template = tokenizer?.chatTemplate
     self.chatFormat = chatFormat ?? template.flatMap { ChatFormat.detect(template: $0) }
     defaults = try GenerationDefaults(json: try directory.generationConfiguration())
     let ends = defaults.endTokens ?? configuration.endTokens
