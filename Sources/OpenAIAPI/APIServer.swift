@@ -5,7 +5,7 @@ import HTTP
 import JSON
 import Serving
 
-/// The OpenAI-style API over one model (DESIGN, section 6).
+/// The OpenAI-style API over one model with the extensions that vLLM's clients use.
 public struct APIServer: RequestHandler {
   private let model: ServedModel
   private let card: ModelCard

@@ -25,12 +25,12 @@ package struct TokenizeHandler {
     }
     let showsText = try fields.bool("return_token_strs") ?? false
     try fields.finish()
-    let names = TokenText(tokenizer: tokenizer, asIDs: false)
     return [
       "count": .integer(tokens.count),
       "max_model_len": .integer(model.contextLength),
       "tokens": .tokens(tokens),
-      "token_strs": showsText ? .array(tokens.map { .string(names.name($0)) }) : .null,
+      "token_strs": showsText
+        ? .array(tokens.map { .string(tokenizer.spelling(of: $0) ?? "") }) : .null,
     ]
   }
 

@@ -147,6 +147,11 @@ extension Tokenizer {
     return decoder.byte(text).map { [$0] } ?? Array(text)
   }
 
+  /// How the vocabulary or the added tokens spell a token, as in "Ġworld".
+  public func spelling(of token: Int32) -> String? {
+    content(token).map { String(decoding: $0, as: UTF8.self) }
+  }
+
   /// The token with this content, as the vocabulary or the added tokens spell it.
   public func token(for content: String) -> Int32? {
     added.id(of: content) ?? model.vocabulary.id(of: content.utf8)

@@ -54,9 +54,9 @@ struct ModelConfigurationTests {
     #expect(moonlight.router.routedScalingFactor == 2.446 && moonlight.queryRank == nil)
   }
 
-  @Test("the parity cases load", arguments: Fixtures.parityCases)
+  @Test("the parity cases load", arguments: ParityCase.names)
   func parity(name: String) throws {
-    let text = try FileReader.read(Fixtures.path("parity/\(name)/config.json"), limit: 1 << 20)
+    let text = try FileReader.read(Fixtures.path("\(name)/config.json"), limit: 1 << 20)
     let c = try ModelConfiguration(try JSONValue(parsing: text))
     #expect(c.router.hasBias == name.hasPrefix("v3"))
     #expect(c.mtpLayerCount == (["v3_mtp", "v3_fp8_block"].contains(name) ? 1 : 0))

@@ -5,15 +5,16 @@ import Compute
 import DeepSeek
 import JSON
 import Platform
+import TestSupport
 import Testing
 
 @Suite("Router and rotary positions")
 struct NumericsTests {
-  static let root = ParityCase.root + "/../numerics/numerics.json"
   let fixtures: JSONValue
 
   init() throws {
-    fixtures = try JSONValue(parsing: try FileReader.read(Self.root, limit: 1 << 20))
+    fixtures = try JSONValue(
+      parsing: try FileReader.read(Fixtures.path("numerics/numerics.json"), limit: 1 << 20))
   }
 
   private func floats(_ value: JSONValue?) -> [Float] {
@@ -91,7 +92,7 @@ struct NumericsTests {
 
   /// A parity case's configuration with the entry's rotary settings.
   private func configuration(_ entry: JSONValue) throws -> ModelConfiguration {
-    let path = ParityCase.root + "/v3_mtp/config.json"
+    let path = Fixtures.path("parity/v3_mtp/config.json")
     var json = try JSONValue(parsing: try FileReader.read(path, limit: 1 << 20)).objectValue!
     json["qk_rope_head_dim"] = entry["rope"]
     json["qk_nope_head_dim"] = entry["nope"]

@@ -2,13 +2,12 @@
 
 import Compute
 import DeepSeek
+import TestSupport
 import Testing
 
 @Suite("Parity with the published models")
 struct ParityTests {
-  static let cases = [
-    "v2_greedy_lite", "v3_fp8_block", "v3_full_sharded", "v3_mtp", "v3_odd", "v3_tied", "v2_groups",
-  ]
+  static let cases = ParityCase.names
   static let tolerance = 5e-3
 
   @Test("log-probabilities at every position, in one pass and in chunks", arguments: cases)
@@ -32,8 +31,7 @@ struct ParityTests {
   func greedy(name: String) throws {
     let parity = try ParityCase(name)
     let runner = try SequenceRunner(directory: parity.directory)
-    let promptCount = parity.tokens.count - 32
-    var tokens = Array(parity.tokens[..<promptCount])
+    var tokens = Array(parity.tokens[..<parity.promptCount])
     var next: Int32 = 0
     runner.forEachRow(tokens, chunk: 256) { _, logits in next = Int32(largestIndex(array(logits))) }
     for _ in 0..<32 {
@@ -46,7 +44,7 @@ struct ParityTests {
 
   @Test(
     "MTP logits at every position, in one pass and in chunks",
-    arguments: ["v3_fp8_block", "v3_mtp", "v3_two_mtp"])
+    arguments: ["parity/v3_fp8_block", "parity/v3_mtp", "variants/v3_two_mtp"])
   func mtp(name: String) throws {
     let parity = try ParityCase(name)
     let runner = try SequenceRunner(directory: parity.directory)
@@ -70,7 +68,7 @@ struct ParityTests {
 
   @Test("a second module, and the first one fed by itself", arguments: [1, 0])
   func chainedMTP(module: Int) throws {
-    let parity = try ParityCase("v3_two_mtp")
+    let parity = try ParityCase("variants/v3_two_mtp")
     let expected = parity.expected[module == 1 ? "mtp_logits_1" : "mtp_logits_chained"]!
     let runner = try SequenceRunner(directory: parity.directory)
     let model = runner.model
@@ -89,9 +87,8 @@ struct ParityTests {
   private func expectClose(
     _ logits: Span<Float>, _ expected: ExpectedTensor, row: Int, _ comment: Comment
   ) {
-    let width = expected.shape[1]
-    let reference = expected.values[row * width..<(row + 1) * width]
-    let worst = zip(logSoftmax(array(logits)), logSoftmax(reference)).map { abs($0 - $1) }.max()!
+    let worst = zip(logSoftmax(array(logits)), logSoftmax(expected.row(row)))
+      .map { abs($0 - $1) }.max()!
     #expect(worst < Self.tolerance, "\(comment) row \(row): \(worst)")
   }
 
@@ -146,12 +143,12 @@ struct ParityTests {
   func bfloat16Latents(name: String) throws {
     let parity = try ParityCase(name)
     let runner = try SequenceRunner(directory: parity.directory, latents: .bfloat16)
-    let vocabulary = parity.vocabularySize
+    let expected = parity.expected["logits"]!
     var agreement = 0
     runner.forEachRow(parity.tokens, chunk: 64) { position, logits in
-      let expected = Array(
-        parity.expected["logits"]!.values[position * vocabulary..<(position + 1) * vocabulary])
-      if largestIndex(array(logits)) == largestIndex(expected) { agreement += 1 }
+      if largestIndex(array(logits)) == largestIndex(Array(expected.row(position))) {
+        agreement += 1
+      }
     }
     #expect(Double(agreement) > 0.95 * Double(parity.tokens.count), "\(agreement) agree")
   }

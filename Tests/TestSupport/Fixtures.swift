@@ -7,7 +7,4 @@ public enum Fixtures {
     let folders = source.split(separator: "/").dropLast(2)
     return "/" + folders.joined(separator: "/") + "/Fixtures/" + name
   }
-
-  /// The checkpoints with expected results, see the README in their folder.
-  public static let parityCases = ["v2_greedy_lite", "v3_fp8_block", "v3_full_sharded", "v3_mtp"]
 }

@@ -1,0 +1,54 @@
+// Runs one sequence through a model, as the tests of this target need it.
+
+import Compute
+import DeepSeek
+import Weights
+
+/// A model over one sequence, fed in chunks.
+struct SequenceRunner {
+  let model: DeepSeekModel
+  let pages: [PageIndex]
+
+  init(
+    directory: String, tier: KernelTier? = nil, threads: Int = 1,
+    latents: ElementFormat = .float32, pageCount: Int = 8
+  ) throws {
+    let weights = try ModelWeights(try Checkpoint.open(directory: directory))
+    let shape = LatentShape(weights.configuration, format: latents)
+    let kernels = tier.map { Kernels(tier: $0)! } ?? .best
+    model = DeepSeekModel(
+      weights: weights,
+      backend: Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads)),
+      storage: LatentStorage(shape: shape, pageCount: pageCount), rows: 256, logitRows: 16)
+    // Not in order, so that a page number used as a position would show.
+    pages = (0..<pageCount).reversed().map { PageIndex($0) }
+  }
+
+  /// Calls `body` with the logits of every position, computed in chunks of the given size.
+  func forEachRow(
+    _ tokens: [Int32], chunk: Int, body: (_ position: Int, _ logits: Span<Float>) -> Void
+  ) {
+    for start in stride(from: 0, to: tokens.count, by: chunk) {
+      let part = tokens[start..<min(start + chunk, tokens.count)]
+      model.forward(batch(part, at: start))
+      for row in stride(from: 0, to: part.count, by: model.logitRowCapacity) {
+        let block = row..<min(row + model.logitRowCapacity, part.count)
+        let logits = model.logits(ofRows: block)
+        for index in 0..<block.count {
+          logits.withRow(index) { body(start + row + index, $0) }
+        }
+      }
+    }
+  }
+
+  func batch(_ tokens: some Collection<Int32>, at start: Int) -> ForwardBatch {
+    var batch = ForwardBatch()
+    batch.append(
+      Segment(firstPosition: start, tokenCount: tokens.count, pages: pages), tokens: tokens)
+    return batch
+  }
+}
+
+func array(_ span: Span<Float>) -> [Float] { span.indices.map { span[$0] } }
+
+func largestIndex(_ values: [Float]) -> Int { values.indices.max { values[$0] < values[$1] }! }
