@@ -1,5 +1,6 @@
 // The wire form of answers: what both endpoints share.
 
+import Glibc
 import JSON
 import Serving
 
@@ -25,6 +26,13 @@ struct AnswerHeader {
   /// Seconds since 1970.
   let created: Int
   let model: ServedModel
+
+  /// A new answer, named by a random number.
+  init(idPrefix: String, model: ServedModel) {
+    id = "\(idPrefix)-\(String(UInt128.random(in: .min ... .max), radix: 16))"
+    created = time(nil)
+    self.model = model
+  }
 
   /// - Parameter usage: nil leaves the member away, `.null` states that it comes later.
   func object(

@@ -36,14 +36,15 @@ final class GenerationSession: @unchecked Sendable {
   }
 
   /// Submits all choices and begins the answer; when the engine refuses one of them, none runs.
-  func start() throws(ServingError) {
+  /// - Parameter promptParam: what an error blames for a prompt that the engine does not take.
+  func start(promptParam: String) throws(APIError) {
     for choice in 0..<request.choiceCount {
       do throws(ServingError) {
         streams.append(
           try engine.submit(request.engineRequest(ofChoice: choice), notify: notifier(choice)))
       } catch {
         cancel()
-        throw error
+        throw APIError(error, param: promptParam)
       }
     }
     // The closures keep the session alive until the answer is complete or the client is gone.

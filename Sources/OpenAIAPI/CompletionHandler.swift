@@ -1,0 +1,18 @@
+// `POST /v1/completions`: translate the body, then hand over to a session.
+
+import HTTP
+import JSON
+
+struct CompletionHandler {
+  let model: ServedModel
+
+  func handle(_ body: JSONValue, _ responder: Responder) throws(APIError) {
+    var translator = try RequestTranslator(body, model: model)
+    let request = try translator.completion()
+    let tokens = TokenText(tokenizer: model.tokenizer, asIDs: request.output.tokensAsIDs)
+    let session = GenerationSession(
+      request, model: model, format: CompletionFormat(output: request.output, tokens: tokens),
+      header: AnswerHeader(idPrefix: "cmpl", model: model), responder: responder)
+    try session.start(promptParam: "prompt")
+  }
+}
