@@ -68,7 +68,7 @@ package struct APIError: Error, Equatable {
   private static func type(_ status: Int) -> String {
     switch status {
     case 429: "rate_limit_error"
-    case 500...: "server_error"
+    case 500, 503: "server_error"
     default: "invalid_request_error"
     }
   }

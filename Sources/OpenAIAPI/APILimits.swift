@@ -1,8 +1,8 @@
 // Every limit and range of this target, in one place. Beyond them a request is refused by name.
 
-enum APILimits {
-  /// Bytes of a request body; beyond, 413. Enough for a prompt of a million token ids.
-  static let bodyBytes = 8 << 20
+public enum APILimits {
+  /// Bytes of a request body, for the HTTP layer. Enough for a prompt of a million token ids.
+  public static let bodyBytes = 8 << 20
   /// Nested arrays and objects of a request body.
   static let jsonDepth = 32
   /// Answers per prompt.
@@ -24,6 +24,8 @@ enum APILimits {
   static let logitBiasEntries = 1024
   /// Alternatives reported per token.
   static let topLogprobs = 20
+  /// Log-probabilities of prompt tokens in one answer: prompt tokens x answers x alternatives.
+  static let promptLogprobs = 1 << 20
   /// Tokens of one request to detokenize.
   static let detokenizedTokens = 1 << 20
   /// Labels of a request; OpenAI's own limit.

@@ -85,10 +85,11 @@ public struct APIServer: RequestHandler {
         status: 415, message: "The Content-Type must be application/json.",
         code: "unsupported_media_type")
     }
-    guard request.body.count <= APILimits.bodyBytes else {
+    let coding = request.headers["content-encoding"]?.lowercased() ?? "identity"
+    guard coding == "identity" else {
       throw APIError(
-        status: 413, message: "The body may have at most \(APILimits.bodyBytes) bytes.",
-        code: "body_too_large")
+        status: 415, message: "The Content-Encoding `\(APIError.quoted(coding))` is not supported.",
+        code: "unsupported_content_encoding")
     }
     do {
       return try JSONValue(

@@ -29,7 +29,8 @@ struct AnswerHeader {
 
   /// A new answer, named by a random number.
   init(idPrefix: String, model: ServedModel) {
-    id = "\(idPrefix)-\(String(UInt128.random(in: .min ... .max), radix: 16))"
+    let digits = String(UInt128.random(in: .min ... .max), radix: 16)
+    id = "\(idPrefix)-\(String(repeating: "0", count: 32 - digits.count))\(digits)"
     created = time(nil)
     self.model = model
   }
@@ -75,6 +76,6 @@ extension ChoiceEnd {
     }
   }
 
-  /// vLLM's `stop_reason`: the token that the client asked to stop at.
-  var stopTokenValue: JSONValue { stopToken.map { .integer(Int($0)) } ?? .null }
+  /// vLLM's `stop_reason`: the stop token or the stop string that ended the answer.
+  var stopReason: JSONValue { stopToken.map { .integer(Int($0)) } ?? .optional(stopString) }
 }

@@ -44,7 +44,7 @@ struct ChatAnswerFormat: AnswerFormat {
     let hasLogprobs = output.logprobs != nil && !delta.entries.isEmpty
     object["logprobs"] = hasLogprobs ? logprobs(delta.entries) : .null
     object["finish_reason"] = delta.end?.reasonName ?? .null
-    object["stop_reason"] = delta.end?.stopTokenValue ?? .null
+    object["stop_reason"] = delta.end?.stopReason ?? .null
     if output.tokenIDs {
       object["token_ids"] = .tokens(delta.tokens)
       if isFirst { object["prompt_token_ids"] = .tokens(prompt.tokens) }

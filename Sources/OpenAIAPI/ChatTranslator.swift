@@ -20,7 +20,7 @@ extension RequestTranslator {
   private mutating func readChatLogprobs() throws(APIError) {
     let isOn = try fields.bool("logprobs") ?? false
     let top = try fields.integer("top_logprobs", in: 0...APILimits.topLogprobs)
-    guard isOn || top == nil else {
+    guard isOn || (top ?? 0) == 0 else {
       throw fields.invalid("top_logprobs", "is only allowed when `logprobs` is true")
     }
     request.output.logprobs = isOn ? top ?? 0 : nil

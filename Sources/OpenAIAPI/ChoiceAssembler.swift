@@ -8,12 +8,14 @@ import Text
 /// Why an answer ended.
 package struct ChoiceEnd: Equatable {
   package var reason: FinishReason
-  /// The stop token of the client's that was generated; nil for every other end.
+  /// What of the client's wishes ended it, a stop token or a stop string; nil for every other end.
   package var stopToken: Int32?
+  package var stopString: String?
 
-  package init(reason: FinishReason, stopToken: Int32? = nil) {
+  package init(reason: FinishReason, stopToken: Int32? = nil, stopString: String? = nil) {
     self.reason = reason
     self.stopToken = stopToken
+    self.stopString = stopString
   }
 }
 
@@ -137,7 +139,7 @@ package struct ChoiceAssembler {
   private mutating func show(_ text: String, in delta: inout ChoiceDelta) {
     let (shown, stopped) = matcher.append(text)
     delta.text += shown
-    if stopped { finish(ChoiceEnd(reason: .stop), &delta) }
+    if stopped { finish(ChoiceEnd(reason: .stop, stopString: matcher.match), &delta) }
   }
 
   /// Shows what was held back for a whole character or a stop string.

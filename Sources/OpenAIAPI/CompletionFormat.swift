@@ -21,7 +21,7 @@ struct CompletionFormat: AnswerFormat {
     object["text"] = .string(delta.text)
     object["logprobs"] = output.logprobs == nil ? .null : logprobs(delta.entries)
     object["finish_reason"] = delta.end?.reasonName ?? .null
-    object["stop_reason"] = delta.end?.stopTokenValue ?? .null
+    object["stop_reason"] = delta.end?.stopReason ?? .null
     if output.tokenIDs {
       object["token_ids"] = .tokens(delta.tokens)
       if isFirst { object["prompt_token_ids"] = .tokens(prompt.tokens) }

@@ -11,6 +11,7 @@ extension RequestTranslator {
     try readCommonFields()
     request.output.logprobs = try fields.integer("logprobs", in: 0...APILimits.topLogprobs)
     request.output.echo = try fields.bool("echo") ?? false
+    try checkPromptLogprobs()
     let maxTokens = try fields.integer("max_tokens", in: 0...Int.max)
     guard maxTokens != 0 || request.output.echo else {
       throw fields.invalid("max_tokens", "may be 0 only when `echo` is true")
@@ -24,6 +25,17 @@ extension RequestTranslator {
     try fields.refuse("suffix", except: [])
     try fields.finish()
     return request
+  }
+
+  /// Scores of an echoed prompt are held until they are sent, once for each answer.
+  private func checkPromptLogprobs() throws(APIError) {
+    guard request.output.echo, let alternatives = request.output.logprobs else { return }
+    let tokens = request.prompts.reduce(0) { $0 + $1.tokens.count }
+    guard tokens * request.choicesPerPrompt * (alternatives + 1) <= APILimits.promptLogprobs else {
+      throw fields.invalid(
+        "logprobs",
+        "for an echoed prompt may ask for at most \(APILimits.promptLogprobs) values in all")
+    }
   }
 
   private mutating func prompts() throws(APIError) -> [Prompt] {
@@ -64,7 +76,6 @@ extension RequestTranslator {
         "must be a string, an array of strings, an array of token ids or an array of "
           + "such arrays")
     }
-    guard !prompt.tokens.isEmpty else { throw fields.invalid("prompt", "has no tokens") }
     return prompt
   }
 }

@@ -20,6 +20,10 @@ public struct GenerationDefaults: Sendable, Equatable {
   /// Reads the parsed file. Other members belong to other programs and are not looked at.
   /// - Throws: when a value is of a wrong type or out of the range a request may give.
   public init(json: JSONValue) throws(GenerationDefaultsError) {
+    guard json.objectValue != nil else {
+      throw GenerationDefaultsError(
+        description: "generation_config.json: must be an object, not \(json.kind)")
+    }
     do {
       var fields = try RequestFields(json)
       temperature = try fields.number("temperature", in: APILimits.temperature)

@@ -51,6 +51,7 @@ final class GenerationSession: @unchecked Sendable {
     responder.onClose = { self.cancel() }
     responder.onRoom = { self.advanceAll() }
     writer.begin()
+    advanceAll()
   }
 
   /// Called by the engine on its own thread.
@@ -77,6 +78,7 @@ final class GenerationSession: @unchecked Sendable {
   /// Writes what a choice has to say, as far as the client takes it.
   private func advance(_ choice: Int) {
     while !isOver, !assemblers[choice].isFinished, writer.hasRoom {
+      writer.announce(choice: choice)
       if pending[choice].isEmpty { pending[choice] = streams[choice].drain()[...] }
       let events = pending[choice].prefix(Self.eventsPerChunk)
       if events.isEmpty { return }

@@ -51,7 +51,7 @@ extension RequestFields {
   private static let unsupportedChat: [(key: String, neutral: [JSONValue])] = [
     ("tools", [[]]),
     ("tool_choice", ["none"]),
-    ("parallel_tool_calls", []),
+    ("parallel_tool_calls", [true, false]),
     ("functions", [[]]),
     ("function_call", ["none"]),
     ("modalities", [["text"]]),

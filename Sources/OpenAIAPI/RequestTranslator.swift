@@ -118,6 +118,7 @@ package struct RequestTranslator {
     let limit = model.contextLength
     for index in request.prompts.indices {
       let count = request.prompts[index].tokens.count
+      guard count > 0 else { throw fields.invalid(promptParam, "has no tokens") }
       guard count < limit || (requested?.count == 0 && count == limit) else {
         throw .contextLengthExceeded(
           promptParam,

@@ -37,8 +37,12 @@ struct StreamWriter {
     responder.startStream(
       status: 200,
       headers: ["Content-Type": ServerSentEvents.contentType, "Cache-Control": "no-cache"])
-    guard format.announcesChoices else { return }
-    for choice in hasBegun.indices { sendChunk(ChoiceDelta(), choice: choice) }
+  }
+
+  /// Announces a choice where the endpoint does so, before its first text.
+  mutating func announce(choice: Int) {
+    guard request.stream != nil, format.announcesChoices, !hasBegun[choice] else { return }
+    sendChunk(ChoiceDelta(), choice: choice)
   }
 
   /// Adds what a choice has newly to say.
@@ -56,10 +60,11 @@ struct StreamWriter {
 
   private mutating func sendChunk(_ delta: ChoiceDelta, choice: Int) {
     let isFirst = !hasBegun[choice]
+    let isVeryFirst = !hasBegun.contains(true)
     hasBegun[choice] = true
     let choices = format.chunk(
       delta, choice: choice, prompt: request.prompt(ofChoice: choice), isFirst: isFirst)
-    send(choices: [choices], extras: isFirst ? format.extras(request.prompts) : JSONObject())
+    send(choices: [choices], extras: isVeryFirst ? format.extras(request.prompts) : JSONObject())
   }
 
   private func send(choices: [JSONValue], extras: JSONObject, usage: JSONValue? = nil) {

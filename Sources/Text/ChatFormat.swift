@@ -16,13 +16,10 @@ public enum ChatFormat: String, CaseIterable, Sendable {
   /// DeepSeek-V3.1, which thinks or not as the request says.
   case deepseekV31 = "deepseek-v3.1"
 
-  /// Whether the format tells the model about the tools of a request. None of these templates does:
-  /// they only render calls and results that are already in the conversation.
-  public var showsTools: Bool { false }
-
-  /// The text of `messages`. `tools` are the definitions offered to the model; see `showsTools`.
+  /// The text of `messages`. None of these formats tells the model about tools it might call; they
+  /// render calls and results that are already in the conversation.
   public func render(
-    _ messages: [ChatMessage], tools: [JSONValue] = [], options: ChatOptions = ChatOptions()
+    _ messages: [ChatMessage], options: ChatOptions = ChatOptions()
   ) throws(TextError) -> String {
     var renderer = ChatRenderer(options: options)
     switch self {

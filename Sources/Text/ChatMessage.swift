@@ -15,23 +15,17 @@ public struct ChatMessage: Sendable, Equatable {
   public var toolCalls: [ChatToolCall]?
   /// The call that a tool message answers. No template of this target shows it.
   public var toolCallID: String?
-  /// The name of the author or tool. No template of this target shows it.
-  public var name: String?
-  /// The thoughts of an earlier turn. No template of this target shows them again.
-  public var reasoning: String?
   /// An assistant message that the model is to continue (DeepSeek's `prefix`).
   public var isPrefix: Bool
 
   public init(
     role: Role, content: String?, toolCalls: [ChatToolCall]? = nil, toolCallID: String? = nil,
-    name: String? = nil, reasoning: String? = nil, isPrefix: Bool = false
+    isPrefix: Bool = false
   ) {
     self.role = role
     self.content = content
     self.toolCalls = toolCalls
     self.toolCallID = toolCallID
-    self.name = name
-    self.reasoning = reasoning
     self.isPrefix = isPrefix
   }
 }

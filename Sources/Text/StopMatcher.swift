@@ -32,7 +32,8 @@ public struct StopMatcher: Sendable {
   private let includesStop: Bool
   /// The end of the text that is held back.
   private var held: [UInt8] = []
-  private var hasStopped = false
+  /// The stop string that ended the text.
+  public private(set) var match: String?
 
   /// `stops`: the strings to look for; an empty one never matches. `includeStop`: the stop string
   /// stays in the text.
@@ -44,7 +45,7 @@ public struct StopMatcher: Sendable {
   /// Adds text. Returns what can be let out, and whether a stop string is now complete; of several
   /// that end at the same place the longest counts. After a stop nothing more comes out.
   public mutating func append(_ text: String) -> (text: String, stopped: Bool) {
-    guard !hasStopped else { return ("", true) }
+    guard match == nil else { return ("", true) }
     guard !patterns.isEmpty else { return (text, false) }
     for byte in text.utf8 {
       held.append(byte)
@@ -56,7 +57,7 @@ public struct StopMatcher: Sendable {
         }
       }
       if longest > 0 {
-        hasStopped = true
+        match = String(decoding: held.suffix(longest), as: UTF8.self)
         return (release(held.count - (includesStop ? 0 : longest)), true)
       }
     }
@@ -64,7 +65,7 @@ public struct StopMatcher: Sendable {
   }
 
   /// The text held back when no more comes.
-  public mutating func finish() -> String { hasStopped ? "" : release(held.count) }
+  public mutating func finish() -> String { match == nil ? release(held.count) : "" }
 
   private mutating func release(_ count: Int) -> String {
     defer { held.removeFirst(count) }

@@ -24,8 +24,8 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: "Token ids to continue, as in 1,2,3.")
   var promptTokens: String?
 
-  @Option(help: "The most tokens to generate.")
-  var maxTokens = 256
+  @Option(help: "The most tokens to generate. Default: 256, less where the context ends.")
+  var maxTokens: Int?
 
   @Option(help: "0 is greedy. Default: from generation_config.json, else 1.")
   var temperature: Double?
@@ -43,9 +43,11 @@ struct GenerateCommand: ParsableCommand {
     guard (prompt == nil) != (promptTokens == nil) else {
       throw ValidationError("give either --prompt or --prompt-tokens")
     }
-    guard maxTokens >= 0 else { throw ValidationError("--max-tokens \(maxTokens) is negative") }
-    if let temperature, !(temperature >= 0 && temperature <= 100) {
-      throw ValidationError("--temperature \(temperature) is not from 0 to 100")
+    if let maxTokens, maxTokens < 0 {
+      throw ValidationError("--max-tokens \(maxTokens) is negative")
+    }
+    if let temperature, !(temperature >= 0 && temperature <= 2) {
+      throw ValidationError("--temperature \(temperature) is not from 0 to 2")
     }
   }
 
@@ -55,12 +57,13 @@ struct GenerateCommand: ParsableCommand {
     let tokens = try promptTokens(text.tokenizer, vocabulary: planned.configuration.vocabularySize)
     let engine = try planned.start(Logger(label: "hadal", quiet: true))
     let room = engine.limits.contextLength - tokens.count
-    guard room >= 0 else {
+    guard room >= maxTokens ?? 0 else {
+      let wish = maxTokens.map { " and \($0) were asked for" } ?? ""
       throw CommandError(
-        "the prompt has \(tokens.count) tokens, the context \(engine.limits.contextLength)")
+        "the prompt has \(tokens.count) tokens\(wish), the context \(engine.limits.contextLength)")
     }
     let request = GenerationRequest(
-      prompt: tokens, sampling: sampling(text.defaults), maxTokens: min(maxTokens, room),
+      prompt: tokens, sampling: sampling(text.defaults), maxTokens: maxTokens ?? min(256, room),
       stopTokens: ignoreEos ? [] : text.endTokens)
     var output = GenerationOutput(request: request, text: text, isStreaming: !json)
     try output.run(engine)

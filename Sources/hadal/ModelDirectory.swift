@@ -16,23 +16,23 @@ struct CommandError: Error, CustomStringConvertible {
 /// The files of a model directory besides its weights.
 struct ModelDirectory {
   let path: String
+  /// What clients call the model: the last part of the path.
+  let name: String
 
   /// Larger than any released file of its kind.
   private static let fileLimit = 64 << 20
 
   /// The given directory, or that of the bundled demo model.
   init(_ given: String?) throws {
-    guard let path = try given ?? Self.bundledModel() else {
+    if let given {
+      path = given.count > 1 && given.hasSuffix("/") ? String(given.dropLast()) : given
+      name = path.split(separator: "/").last.map(String.init) ?? path
+    } else if let bundled = try Self.bundledModel() {
+      (path, name) = (bundled, "hadal-demo")
+    } else {
       throw CommandError(
         "the bundled demo model (Models/demo) was not found; name one with --model")
     }
-    self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-  }
-
-  /// The last part of the path: what clients call the model.
-  var name: String {
-    let last = path.split(separator: "/").last.map(String.init) ?? path
-    return last == "demo" ? "hadal-demo" : last
   }
 
   /// `Models/demo` in a folder above the program, as in a checkout.

@@ -20,8 +20,13 @@ struct ModelText {
     let template = tokenizer?.chatTemplate
     self.chatFormat = chatFormat ?? template.flatMap { ChatFormat.detect(template: $0) }
     defaults = try GenerationDefaults(json: try directory.generationConfiguration())
-    let ends = defaults.endTokens ?? configuration.endTokens
-    endTokens = Set(ends.filter { $0 < configuration.vocabularySize })
+    endTokens = Set(defaults.endTokens ?? configuration.endTokens)
+    if let beyond = endTokens.first(where: { $0 >= configuration.vocabularySize }) {
+      throw CommandError(
+        """
+        eos_token_id \(beyond) lies beyond the vocabulary of \(configuration.vocabularySize) tokens
+        """)
+    }
     if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
       throw CommandError(
         """

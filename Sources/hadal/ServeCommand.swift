@@ -61,6 +61,7 @@ struct ServeCommand: ParsableCommand {
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
     var configuration = ServerConfiguration(host: host, port: port)
     configuration.errorFormat = openAIErrorFormat
+    configuration.limits.bodyBytes = APILimits.bodyBytes
     let server = Server(configuration: configuration, handler: APIServer(model: model))
     let bound = try server.start()
     log.info(

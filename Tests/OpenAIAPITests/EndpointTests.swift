@@ -111,11 +111,26 @@ struct EndpointTests {
     #expect(try text(["add_special_tokens": false, "prompt": "z", "max_tokens": 1]) == "")
   }
 
+  @Test("scores of echoed prompts are limited in all")
+  func scoreLimit() throws {
+    let server = try TestServer(try TestService(queueLength: 256).model)
+    let prompt = JSONValue.array(Array(repeating: .integer(97), count: 220))
+    let answer = try server.post(
+      "/v1/completions",
+      [
+        "prompt": .array(Array(repeating: prompt, count: 3)), "n": 80, "echo": true,
+        "max_tokens": 0, "logprobs": 20,
+      ])
+    #expect(answer.status == 400)
+    #expect(answer.error["param"] == "logprobs")
+  }
+
   @Test("ends show in text, reason and token ids")
   func ends() throws {
     let stop = try complete(["stop": ["fg"]]).json
     #expect(stop.at("choices.0.text") == "de")
     #expect(stop.at("choices.0.finish_reason") == "stop")
+    #expect(stop.at("choices.0.stop_reason") == "fg")
     let kept = try complete(["stop": "fg", "include_stop_str_in_output": true]).json
     #expect(kept.at("choices.0.text") == "defg")
     let token = try complete(["stop_token_ids": [102]]).json

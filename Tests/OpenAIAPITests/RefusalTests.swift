@@ -133,7 +133,7 @@ struct RefusalTests {
     (.chat, "\"max_completion_tokens\": 256", "max_completion_tokens"),
     (.chat, "\"tools\": [{}]", "tools"), (.chat, "\"tool_choice\": \"auto\"", "tool_choice"),
     (.chat, "\"functions\": [{}]", "functions"), (.chat, "\"echo\": true", "echo"),
-    (.chat, "\"parallel_tool_calls\": true", "parallel_tool_calls"),
+    (.chat, "\"parallel_tool_calls\": 1", "parallel_tool_calls"),
     (.chat, "\"reasoning_effort\": \"low\"", "reasoning_effort"),
     (.chat, "\"modalities\": [\"audio\"]", "modalities"),
     (.chat, "\"continue_final_message\": true", "continue_final_message"),

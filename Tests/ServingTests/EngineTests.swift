@@ -126,6 +126,7 @@ struct EngineTests {
     }
     let exact = try StreamReader(engine, request(Array(prompt.dropLast()), 2))
     #expect(tokens(exact.readAll()).count == 2)
+    while engine.stepAge != nil {}
     model.isHeld.store(true, ordering: .relaxed)
     var readers = [try StreamReader(engine, request([1], 5))]
     while engine.stepAge == nil {}

@@ -16,7 +16,7 @@ extension ChatMessage {
           name: call["function"]?["name"]?.stringValue ?? "",
           arguments: call["function"]?["arguments"] ?? .null)
       },
-      toolCallID: value["tool_call_id"]?.stringValue, name: value["name"]?.stringValue,
+      toolCallID: value["tool_call_id"]?.stringValue,
       isPrefix: value["prefix"]?.boolValue ?? false)
   }
 }
@@ -44,7 +44,7 @@ struct ChatFormatTests {
         beginToken: try #require(line["vars"]?["bos_token"]?.stringValue),
         endToken: try #require(line["vars"]?["eos_token"]?.stringValue))
       let text = try? format.render(
-        messages.map { try #require($0) }, tools: conversation?["tools"]?.arrayValue ?? [],
+        messages.map { try #require($0) },
         options: options)
       // A template that fails is recorded as null.
       #expect(
