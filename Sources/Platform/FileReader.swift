@@ -27,24 +27,6 @@ public enum FileReader {
     }
   }
 
-  /// The names in a directory, sorted, without `.` and `..`.
-  public static func names(inDirectory path: String) throws(PlatformError) -> [String] {
-    guard let directory = unsafe opendir(path) else { throw .last("opendir", path) }
-    defer { unsafe closedir(directory) }
-    var names: [String] = []
-    while true {
-      errno = 0
-      guard let entry = unsafe readdir(directory) else {
-        if errno != 0 { throw .last("readdir", path) }
-        return names.sorted()
-      }
-      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { field in
-        unsafe String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-  }
-
   /// Whether something, of whatever kind, has this path.
   public static func exists(_ path: String) -> Bool {
     unsafe access(path, F_OK) == 0

@@ -8,11 +8,6 @@ import Glibc
 @safe public final class MappedFile: @unchecked Sendable {
   // Unchecked because of the pointer: what it points to is never written after init.
 
-  /// How the pages of a range will be used.
-  public enum Advice: Sendable {
-    case sequential, random, willNeed
-  }
-
   public let path: String
   /// All bytes of the file; valid while this object lives. Empty for an empty file.
   @unsafe public let bytes: UnsafeRawBufferPointer
@@ -44,24 +39,5 @@ import Glibc
   public func copy(_ range: Range<Int>) -> [UInt8] {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     return unsafe [UInt8](bytes[range])
-  }
-
-  /// Tells the kernel how `range` will be used. A hint: nothing follows from its failing.
-  public func advise(_ advice: Advice, _ range: Range<Int>) {
-    precondition(range.lowerBound >= 0 && range.upperBound <= count)
-    guard let base = unsafe bytes.baseAddress, !range.isEmpty else { return }
-    let start = range.lowerBound & ~(sysconf(Int32(_SC_PAGESIZE)) - 1)
-    let address = unsafe UnsafeMutableRawPointer(mutating: base + start)
-    unsafe madvise(address, range.upperBound - start, advice.code)
-  }
-}
-
-extension MappedFile.Advice {
-  fileprivate var code: Int32 {
-    switch self {
-    case .sequential: MADV_SEQUENTIAL
-    case .random: MADV_RANDOM
-    case .willNeed: MADV_WILLNEED
-    }
   }
 }
