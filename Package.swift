@@ -61,7 +61,8 @@ let package = Package(
       name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "WeightsTests", dependencies: ["Weights", "Compute", "Platform", "JSON", "TestSupport"],
+      name: "WeightsTests",
+      dependencies: ["Weights", "Compute", "Platform", "JSON", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "DeepSeekTests",
