@@ -107,6 +107,7 @@ public struct Kernels: @unchecked Sendable {
 public struct Vector: Sendable {
   private let elements: [Float]
 
+  /// The elements, in memory of its own.
   public init(_ elements: [Float]) { self.elements = elements }
 
   /// A stored vector, converted.
@@ -121,7 +122,9 @@ public struct Vector: Sendable {
     }
   }
 
+  /// The number of elements.
   public var count: Int { elements.count }
+  /// One element.
   public subscript(index: Int) -> Float { elements[index] }
 
   func withElements(_ body: (UnsafePointer<Float>) -> Void) {

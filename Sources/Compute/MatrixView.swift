@@ -13,6 +13,7 @@ public struct BlockScales: Sendable {
   /// The width of the kernels' lanes: a block's columns are a multiple of it.
   public static let columnGranule = 16
 
+  /// - Parameter blockColumns: a multiple of `columnGranule`.
   public init(values: TensorView, blockRows: Int, blockColumns: Int) {
     precondition(values.format == .float32 && values.shape.count == 2, "scales are a matrix")
     precondition(blockRows > 0 && blockColumns > 0, "empty blocks")
@@ -31,7 +32,9 @@ public struct MatrixView: @unchecked Sendable {
   // the pool's threads read them.
   let raw: ck_matrix
 
+  /// Outputs of a product y = W x.
   public var rows: Int { unsafe Int(raw.rows) }
+  /// Inputs of a product y = W x.
   public var columns: Int { unsafe Int(raw.columns) }
 
   /// - Parameters:

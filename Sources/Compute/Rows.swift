@@ -9,8 +9,11 @@ public struct Rows: @unchecked Sendable {
   // Unchecked: the tasks of one parallel operation write disjoint rows or columns, and operations
   // follow each other on the engine thread.
   let base: UnsafeMutablePointer<Float>
+  /// How many rows there are.
   public let count: Int
+  /// Elements per row.
   public let width: Int
+  /// Elements from the start of one row to that of the next.
   public let stride: Int
 
   var raw: ck_rows { unsafe ck_rows(elements: base, count: Int64(count), stride: Int64(stride)) }
@@ -44,6 +47,7 @@ public struct Rows: @unchecked Sendable {
     return unsafe Rows(base: base + row * stride, count: parts, width: part, stride: part)
   }
 
+  /// One element; for tests and rare uses, since each access is checked.
   public subscript(row: Int, column: Int) -> Float {
     get { unsafe base[index(row, column)] }
     nonmutating set { unsafe base[index(row, column)] = newValue }
@@ -74,6 +78,7 @@ public struct Rows: @unchecked Sendable {
     return unsafe base + row * stride
   }
 
+  /// Sets every element of every row.
   public func fill(_ value: Float) {
     for row in 0..<count {
       unsafe pointer(row: row).update(repeating: value, count: width)

@@ -5,7 +5,9 @@
 @safe
 public struct TensorView: @unchecked Sendable {
   // Unchecked: the bytes are read-only for the lifetime of the view, so no thread can race.
+  /// How each element is encoded.
   public let format: ElementFormat
+  /// Elements per dimension, rows first.
   public let shape: [Int]
   /// Exactly the elements; may be unaligned for the format.
   public let bytes: UnsafeRawBufferPointer
@@ -13,6 +15,7 @@ public struct TensorView: @unchecked Sendable {
   /// The number of elements.
   public var count: Int { shape.reduce(1, *) }
 
+  /// - Parameter bytes: exactly as many as format and shape say.
   public init(format: ElementFormat, shape: [Int], bytes: UnsafeRawBufferPointer) {
     precondition(
       bytes.count == shape.reduce(format.byteCount, *), "bytes do not match format and shape")

@@ -15,6 +15,7 @@ public final class WorkerPool: Sendable {
   private let crew = Crew()
   private let threads: [Thread]
 
+  /// Starts all threads but the caller's; throws when the system refuses one.
   public init(threadCount: Int) throws(PlatformError) {
     precondition(threadCount > 0, "a pool has at least its caller")
     self.threadCount = threadCount

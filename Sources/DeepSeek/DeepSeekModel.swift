@@ -6,7 +6,9 @@ import Compute
 /// engine's; results stay valid until the next call.
 public final class DeepSeekModel: @unchecked Sendable {
   // Unchecked: after loading, the engine thread is the only one that calls into it.
+  /// What the checkpoint is.
   public let configuration: ModelConfiguration
+  /// Where latents are kept; pages are given out by the engine.
   public let storage: LatentStorage
   private let weights: ModelWeights
   private let context: AttentionContext

@@ -8,6 +8,7 @@ public struct Segment: Sendable {
   /// The sequence's pages; page i holds positions 64 i to 64 i + 63.
   public var pages: [PageIndex]
 
+  /// - Parameter pages: enough for all positions up to the last token's.
   public init(firstPosition: Int, tokenCount: Int, pages: [PageIndex]) {
     precondition(firstPosition >= 0 && tokenCount > 0, "empty segment")
     let end = firstPosition + tokenCount
@@ -21,14 +22,17 @@ public struct Segment: Sendable {
 
 /// The rows of one forward pass, in the order of arrival of their sequences.
 public struct ForwardBatch: Sendable {
+  /// Token id of each row.
   public private(set) var tokens: [Int32] = []
   /// Where each row stands: its position and its segment.
   public private(set) var positions: [Int] = []
   private(set) var segmentOfRow: [Int] = []
   public private(set) var segments: [Segment] = []
 
+  /// A batch without rows.
   public init() {}
 
+  /// Rows of all segments together.
   public var rowCount: Int { tokens.count }
 
   /// Adds a segment; its rows follow those already there. A sequence has at most one segment in a
@@ -43,6 +47,7 @@ public struct ForwardBatch: Sendable {
     segments.append(segment)
   }
 
+  /// Empties the batch and keeps its memory.
   public mutating func removeAll() {
     tokens.removeAll(keepingCapacity: true)
     positions.removeAll(keepingCapacity: true)

@@ -4,8 +4,10 @@ import Compute
 
 /// Number of one page of the latent pool.
 public struct PageIndex: Hashable, Sendable {
+  /// From 0 to the number of pages less 1.
   public let rawValue: Int
 
+  /// The page of that number.
   public init(_ rawValue: Int) { self.rawValue = rawValue }
 }
 
@@ -20,6 +22,7 @@ public struct LatentShape: Equatable, Sendable {
   /// float32 or bfloat16.
   public let format: ElementFormat
 
+  /// The shape of a model with these dimensions.
   public init(layerCount: Int, latentRank: Int, ropeWidth: Int, format: ElementFormat) {
     self.layerCount = layerCount
     self.latentRank = latentRank
@@ -45,9 +48,12 @@ public struct LatentShape: Equatable, Sendable {
 @safe
 public final class LatentStorage: @unchecked Sendable {
   // Unchecked: the engine thread writes rows before the pool's threads read them in the same step.
+  /// Positions per page.
   public static let tokensPerPage = 64
 
+  /// What each token leaves behind.
   public let shape: LatentShape
+  /// Pages of the one allocation.
   public let pageCount: Int
   private let bytes: UnsafeMutableRawPointer
 

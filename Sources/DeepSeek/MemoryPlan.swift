@@ -11,6 +11,7 @@ public struct MemoryPlan: Sendable, Equatable {
   /// Activations of the largest step.
   public let scratch: Int
 
+  /// All contributions.
   public var total: Int { weights + latents + scratch }
 
   /// - Parameters:

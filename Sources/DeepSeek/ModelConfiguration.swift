@@ -47,6 +47,7 @@ public struct ModelConfiguration: Sendable, Equatable {
 
 /// How experts are chosen and weighted.
 public struct RouterConfiguration: Sendable, Equatable {
+  /// How gate logits become scores between 0 and 1.
   public enum Scoring: Sendable, Equatable {
     case sigmoid
     case softmax
@@ -65,6 +66,7 @@ public struct RouterConfiguration: Sendable, Equatable {
   /// `routed_scaling_factor`.
   public var routedScalingFactor: Double
 
+  /// All fields; the ranges are checked where a configuration is read.
   public init(
     scoring: Scoring, hasBias: Bool, groups: ExpertGroups?, expertsPerToken: Int,
     normalizesWeights: Bool, routedScalingFactor: Double
@@ -80,6 +82,7 @@ public struct RouterConfiguration: Sendable, Equatable {
 
 /// Consecutive experts form groups, and only those of the best groups can be chosen.
 public struct ExpertGroups: Sendable, Equatable {
+  /// What stands for a group when groups are compared.
   public enum Score: Sendable, Equatable {
     /// The largest score of the group (DeepSeek-V2, `group_limited_greedy`).
     case best
@@ -92,6 +95,7 @@ public struct ExpertGroups: Sendable, Equatable {
   public var kept: Int
   public var score: Score
 
+  /// `count` divides the experts evenly, `kept` is at most `count`.
   public init(count: Int, kept: Int, score: Score) {
     self.count = count
     self.kept = kept

@@ -5,6 +5,7 @@ import Weights
 
 /// All weights of a model, as they are stored. The checkpoint stays mapped as long as this lives.
 public struct ModelWeights: Sendable {
+  /// What the checkpoint is.
   public let configuration: ModelConfiguration
   let checkpoint: Checkpoint
   let embedding: MatrixView

@@ -15,6 +15,7 @@ public struct RotaryEmbedding: Sendable {
   /// True: pairs (2i, 2i+1). False: pairs (i, i + rope/2).
   public let interleaved: Bool
 
+  /// The angles and factors that the configuration asks for.
   public init(_ c: ModelConfiguration) {
     let width = Double(c.ropeWidth)
     let base = c.rope.theta

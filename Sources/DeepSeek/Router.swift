@@ -6,10 +6,12 @@ import Compute
 /// The router of one layer. The bias takes part in the choice alone; weights come from the scores
 /// without it. Ties go to the lower index.
 public struct Router: Sendable {
+  /// Scoring, groups and weights.
   public let configuration: RouterConfiguration
   /// e_score_correction_bias [experts]; nil where the architecture has none.
   public let bias: Vector?
 
+  /// - Parameter bias: one element per expert, exactly where `hasBias` holds.
   public init(_ configuration: RouterConfiguration, bias: Vector?) {
     self.configuration = configuration
     self.bias = bias

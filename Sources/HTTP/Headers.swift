@@ -2,6 +2,7 @@
 
 /// The header fields of a request or response (RFC 9110, section 5).
 public struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+  /// One field line.
   public struct Field: Sendable, Equatable {
     public let name: String
     public let value: String
@@ -10,12 +11,14 @@ public struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
   /// All fields in order, repeated names included.
   public private(set) var fields: [Field] = []
 
+  /// No fields.
   public init() {}
 
   public init(dictionaryLiteral elements: (String, String)...) {
     for (name, value) in elements { append(name, value) }
   }
 
+  /// Adds a field line behind those already there.
   public mutating func append(_ name: String, _ value: String) {
     fields.append(Field(name: name, value: value))
   }

@@ -25,6 +25,7 @@ public struct HTTPLimits: Sendable {
   /// Dispatch opens files of /proc to watch its threads, and traps when it cannot.
   static let otherDescriptors = 256
 
+  /// The defaults.
   public init() {}
 
   /// Descriptors that a process with one such server can need.

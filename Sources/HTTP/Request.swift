@@ -13,6 +13,7 @@ public enum Method: String, Sendable {
 
 /// A complete request.
 public struct Request: Sendable, Equatable {
+  /// The method, one of those that are known.
   public let method: Method
   /// The request target as sent, for logs.
   public let target: String

@@ -8,12 +8,14 @@ public struct Response: Sendable, Equatable {
   public var headers: Headers
   public var body: [UInt8]
 
+  /// A response with exactly these fields and those the server adds.
   public init(status: Int, headers: Headers = [:], body: [UInt8] = []) {
     self.status = status
     self.headers = headers
     self.body = body
   }
 
+  /// A response with a body of the given media type.
   public init(status: Int, contentType: String, body: [UInt8]) {
     self.init(status: status, headers: ["Content-Type": contentType], body: body)
   }
@@ -22,6 +24,7 @@ public struct Response: Sendable, Equatable {
 /// How the server words its own refusals (a malformed request, too many clients), so that they
 /// look like the errors of the layers above.
 public struct ErrorFormat: Sendable {
+  /// Media type of the bodies.
   public let contentType: String
   /// The body for a status and a message.
   public let body: @Sendable (_ status: Int, _ message: String) -> [UInt8]

@@ -13,6 +13,7 @@ public struct ServerConfiguration: Sendable {
   public var timeouts = HTTPTimeouts()
   public var errorFormat = ErrorFormat.plainText
 
+  /// - Parameter port: 0 lets the system pick one.
   public init(host: String = "127.0.0.1", port: UInt16 = 8080) {
     self.host = host
     self.port = port
@@ -35,6 +36,7 @@ public final class Server: @unchecked Sendable {
   private var isStopping = false
   private var stopCompletion: (@Sendable () -> Void)?
 
+  /// A server that does nothing until it is started.
   public init(configuration: ServerConfiguration, handler: any RequestHandler) {
     configuration.limits.check()
     self.configuration = configuration

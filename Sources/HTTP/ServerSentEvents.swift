@@ -2,6 +2,7 @@
 
 /// Encodes events of a `text/event-stream`.
 public enum ServerSentEvents {
+  /// The media type of event streams.
   public static let contentType = "text/event-stream"
 
   /// One event. Each line of `data` gets a `data:` line of its own, since a line break ends the

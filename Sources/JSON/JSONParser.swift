@@ -4,6 +4,7 @@
 
 /// Why a text is not acceptable JSON, and where.
 public struct JSONError: Error, Equatable, CustomStringConvertible {
+  /// What is wrong.
   public enum Reason: Equatable, Sendable {
     case tooLarge(limit: Int)
     case tooDeep(limit: Int)
@@ -18,6 +19,7 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
     case duplicateKey(String)
   }
 
+  /// What is wrong with it.
   public let reason: Reason
   /// Byte offset in the text.
   public let offset: Int
@@ -43,9 +45,12 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
 
 /// Limits of one parse.
 public struct JSONLimits: Sendable {
+  /// The most bytes of a text.
   public var bytes: Int
+  /// The most arrays and objects within each other.
   public var depth: Int
 
+  /// Defaults for files of a checkpoint; requests have tighter ones.
   public init(bytes: Int = 1 << 30, depth: Int = 64) {
     self.bytes = bytes
     self.depth = depth

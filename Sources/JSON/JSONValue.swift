@@ -13,8 +13,10 @@ public enum JSONValue: Sendable, Equatable {
 }
 
 extension JSONValue {
+  /// Whether this is null.
   public var isNull: Bool { self == .null }
 
+  /// The value of a boolean; nil for anything else, as with the other accessors.
   public var boolValue: Bool? {
     if case .bool(let value) = self { value } else { nil }
   }
@@ -28,6 +30,7 @@ extension JSONValue {
     }
   }
 
+  /// The value of a number, rounded when it is an integer beyond 2^53.
   public var doubleValue: Double? {
     switch self {
     case .integer(let value): Double(value)
@@ -36,14 +39,17 @@ extension JSONValue {
     }
   }
 
+  /// The text of a string.
   public var stringValue: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
+  /// The elements of an array.
   public var arrayValue: [JSONValue]? {
     if case .array(let value) = self { value } else { nil }
   }
 
+  /// The members of an object.
   public var objectValue: JSONObject? {
     if case .object(let value) = self { value } else { nil }
   }
@@ -91,20 +97,25 @@ private struct ExactKey: Hashable, Sendable {
 
 /// The members of a JSON object, in order; each key occurs once.
 public struct JSONObject: Sendable, Equatable {
+  /// Keys in order.
   public private(set) var keys: [String] = []
+  /// Values in the order of the keys.
   public private(set) var values: [JSONValue] = []
   /// Position by key, kept only for large objects: a linear scan is faster below that.
   private var index: [ExactKey: Int]?
 
   private static let largestScanned = 16
 
+  /// An object without members.
   public init() {}
 
+  /// The number of members.
   public var count: Int { keys.count }
 
   /// Key and value pairs in order.
   public var members: Zip2Sequence<[String], [JSONValue]> { zip(keys, values) }
 
+  /// Where a key stands in the order; nil when it is absent.
   public func position(of key: String) -> Int? {
     if let index { return index[ExactKey(key)] }
     return keys.firstIndex { $0.utf8.elementsEqual(key.utf8) }

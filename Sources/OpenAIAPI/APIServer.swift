@@ -10,6 +10,7 @@ public struct APIServer: RequestHandler {
   private let model: ServedModel
   private let card: ModelCard
 
+  /// An API over a model whose engine runs.
   public init(model: ServedModel) {
     self.model = model
     card = ModelCard(model: model, created: time(nil))

@@ -5,6 +5,7 @@ import JSON
 /// The sampling parameters of a checkpoint's `generation_config.json` that vLLM takes as defaults;
 /// nil where the file says nothing.
 public struct GenerationDefaults: Sendable, Equatable {
+  /// Sampling parameters of the same names.
   public var temperature: Double?
   public var topP: Double?
   public var topK: Int?
@@ -15,6 +16,7 @@ public struct GenerationDefaults: Sendable, Equatable {
   /// End-of-sequence ids, one or several.
   public var endTokens: [Int32]?
 
+  /// No defaults at all.
   public init() {}
 
   /// Reads the parsed file. Other members belong to other programs and are not looked at.

@@ -8,6 +8,7 @@ import Glibc
 @safe public final class MappedFile: @unchecked Sendable {
   // Unchecked because of the pointer: what it points to is never written after init.
 
+  /// As it was given.
   public let path: String
   /// All bytes of the file; valid while this object lives. Empty for an empty file.
   @unsafe public let bytes: UnsafeRawBufferPointer

@@ -6,6 +6,7 @@ import Glibc
 public final class Thread: Sendable {
   private let handle: pthread_t
 
+  /// Starts the thread; throws when the system has no more.
   public init(_ body: @escaping @Sendable () -> Void) throws(PlatformError) {
     var handle = pthread_t()
     let start = unsafe Unmanaged.passRetained(ThreadStart(body))

@@ -5,7 +5,9 @@ import Glibc
 
 /// A token with its natural-log probability.
 public struct ScoredToken: Sendable, Equatable {
+  /// Token id.
   public let token: Int32
+  /// Natural logarithm of its probability.
   public let logprob: Double
 
   public init(token: Int32, logprob: Double) {
@@ -16,6 +18,7 @@ public struct ScoredToken: Sendable, Equatable {
 
 /// Log-probability of the token at one position, and of the most likely ones there.
 public struct TokenLogprobs: Sendable, Equatable {
+  /// The token that stands, or was drawn, at the position.
   public let chosen: ScoredToken
   /// Most likely first, equal ones by id.
   public let top: [ScoredToken]

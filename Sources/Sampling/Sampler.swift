@@ -3,6 +3,7 @@
 /// Chooses the tokens of one choice of one request. The choice at a position depends on the logits,
 /// the parameters, the tokens accepted so far and the position alone.
 public struct Sampler: Sendable {
+  /// What the request asked for.
   public let parameters: SamplingParameters
   private let choice: Int
   private var history: TokenHistory?

@@ -21,6 +21,7 @@ public struct SamplingParameters: Sendable, Equatable {
   public var logitBias: [LogitBias] = []
   public var seed: UInt64 = 0
 
+  /// Plain sampling from the model's distribution.
   public init() {}
 
   var changesLogits: Bool {
@@ -32,7 +33,9 @@ public struct SamplingParameters: Sendable, Equatable {
 
 /// What a request adds to the logit of one token.
 public struct LogitBias: Sendable, Equatable {
+  /// Token id.
   public let token: Int32
+  /// Added to the token's logit.
   public let bias: Double
 
   public init(token: Int32, bias: Double) {

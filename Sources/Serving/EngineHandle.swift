@@ -5,6 +5,7 @@ import Synchronization
 
 /// Starts an engine on its own thread and passes requests to it. May be used from any thread.
 public final class EngineHandle: Sendable {
+  /// What the engine may use.
   public let limits: EngineLimits
   private let inbox: EngineInbox
   private let pulse = EnginePulse()

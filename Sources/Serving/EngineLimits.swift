@@ -15,6 +15,7 @@ public struct EngineLimits: Sendable, Equatable {
   /// Pages of the latent pool.
   public var pageCount: Int
 
+  /// All are positive, and a sequence of `contextLength` fits the pool.
   public init(
     maxSequences: Int, queueLength: Int, prefillChunk: Int, contextLength: Int, pageCount: Int
   ) {

@@ -4,10 +4,12 @@ import JSON
 
 /// One message of a conversation.
 public struct ChatMessage: Sendable, Equatable {
+  /// Who speaks.
   public enum Role: String, Sendable {
     case system, user, assistant, tool
   }
 
+  /// Who speaks.
   public var role: Role
   /// nil where the message has none, as an assistant message that only calls tools.
   public var content: String?

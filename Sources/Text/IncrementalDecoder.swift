@@ -12,6 +12,7 @@ public struct IncrementalDecoder: Sendable {
   /// How often the leading character may still be dropped.
   private var leadingStrips: Int
 
+  /// - Parameter skipSpecialTokens: special tokens contribute no text.
   public init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool) {
     self.tokenizer = tokenizer
     skipsSpecialTokens = skipSpecialTokens

@@ -5,6 +5,7 @@ import Platform
 
 /// One tensor of a checkpoint.
 public struct StoredTensor: Sendable {
+  /// As the checkpoint names it.
   public let name: String
   /// The file it lies in, as a name inside the checkpoint's directory.
   public let file: String
