@@ -180,7 +180,7 @@ def main():
         tokenizer = train_tokenizer(args.corpus, Config.vocab_size, args.out)
         with open(f"{args.out}/generation_config.json", "w") as f:
             json.dump({"bos_token_id": tokenizer.token_to_id(BOS), "eos_token_id": tokenizer.token_to_id(EOS),
-                       "do_sample": True, "temperature": 0.5, "top_p": 0.9}, f, indent=2)
+                       "do_sample": True, "temperature": 0.6, "top_p": 0.9}, f, indent=2)
     # Read by the workers as they start: keep freed memory, because fresh pages are slow.
     os.environ.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="16000000000", MALLOC_ARENA_MAX="1",
                       MALLOC_TOP_PAD_="1000000000", GLOO_SOCKET_IFNAME="lo")
