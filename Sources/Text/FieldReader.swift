@@ -91,6 +91,12 @@ struct FieldReader {
   /// The `type` of a component.
   func type() throws(TextError) -> String { try requiredString("type") }
 
+  /// The type of one more step of a pipeline, which may have so many.
+  func typeOfStep(after count: Int) throws(TextError) -> String {
+    guard count < TextLimits.steps else { throw .tooLarge(path: path, limit: TextLimits.steps) }
+    return try type()
+  }
+
   func unsupported(_ what: String) -> TextError { .unsupported(path: path, what: what) }
 
   /// A `pattern` member: `{"String": literal}` or `{"Regex": expression}`.

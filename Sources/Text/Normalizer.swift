@@ -33,10 +33,7 @@ struct Normalizer: Sendable {
   }
 
   private mutating func append(_ reader: FieldReader) throws(TextError) {
-    guard steps.count < TextLimits.steps else {
-      throw .tooLarge(path: reader.path, limit: TextLimits.steps)
-    }
-    let type = try reader.type()
+    let type = try reader.typeOfStep(after: steps.count)
     switch type {
     case "Sequence":
       for element in try reader.elements("normalizers") { try append(element) }

@@ -23,10 +23,7 @@ struct PostProcessor: Sendable {
   }
 
   private mutating func append(_ reader: FieldReader) throws(TextError) {
-    guard templates.count < TextLimits.steps else {
-      throw .tooLarge(path: reader.path, limit: TextLimits.steps)
-    }
-    let type = try reader.type()
+    let type = try reader.typeOfStep(after: templates.count)
     switch type {
     case "ByteLevel": break
     case "Sequence":

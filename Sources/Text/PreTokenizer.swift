@@ -111,10 +111,7 @@ struct PreTokenizer: Sendable {
     #"[\w\x{200c}\x{200d}]+|[^\w\x{200c}\x{200d}\s]+"#
 
   private mutating func append(_ reader: FieldReader) throws(TextError) {
-    guard steps.count < TextLimits.steps else {
-      throw .tooLarge(path: reader.path, limit: TextLimits.steps)
-    }
-    let type = try reader.type()
+    let type = try reader.typeOfStep(after: steps.count)
     switch type {
     case "Sequence":
       for element in try reader.elements("pretokenizers") { try append(element) }
