@@ -1,5 +1,5 @@
 // Every intermediate of the forward pass, taken once. Shapes are [rows, width]; `rows` is the
-// largest batch of one pass.
+// largest batch of any pass.
 
 import Compute
 
@@ -7,10 +7,14 @@ import Compute
 /// the next layer reuses them.
 struct ActivationBuffers {
   let arena: ScratchArena
-  let rowCapacity: Int
+  /// The most rows of a decode pass and of a prefill pass.
+  let decodeRows: Int
+  let prefillRows: Int
 
-  /// Residual stream [rows, hidden] and its normed copy.
+  /// Residual stream [rows, hidden] and its normed copy. A prefill that waits between two layers
+  /// keeps its own residual stream, and its final states in the same place.
   let residual: Rows
+  let prefillResidual: Rows
   let normed: Rows
   /// Output of attention or feed-forward before it joins the residual stream [rows, hidden].
   let update: Rows
@@ -44,9 +48,12 @@ struct ActivationBuffers {
   let expertUp: Rows
   let expertOutput: Rows
 
-  /// Input of an MTP module, [embedding | hidden] [rows, 2 * hidden].
+  /// The states that an MTP module starts from [rows, hidden], and its input
+  /// [embedding | state] [rows, 2 * hidden].
+  let draftInput: Rows
   let joined: Rows
-  /// Output of the final norm [rows, hidden]: what the head, and the MTP module, see.
+  /// Output of the final norm of a decode pass [rows, hidden]: what the head, and the MTP module,
+  /// see.
   let hidden: Rows
   /// Output of the last MTP module's norm [rows, hidden].
   let draftHidden: Rows
@@ -54,14 +61,17 @@ struct ActivationBuffers {
   let logits: Rows
 
   init(
-    _ c: ModelConfiguration, rows: Int, logitRows: Int, threads: Int,
+    _ c: ModelConfiguration, decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int,
     arena: ScratchArena = ScratchArena()
   ) {
     self.arena = arena
-    rowCapacity = rows
+    self.decodeRows = decodeRows
+    self.prefillRows = prefillRows
+    let rows = max(decodeRows, prefillRows)
     let heads = c.headCount
     let latentWidth = c.latentRank + c.ropeWidth
     residual = arena.rows(rows, width: c.hiddenSize)
+    prefillResidual = arena.rows(prefillRows, width: c.hiddenSize)
     normed = arena.rows(rows, width: c.hiddenSize)
     update = arena.rows(rows, width: c.hiddenSize)
     rotation = arena.rows(rows, width: c.ropeWidth)
@@ -90,8 +100,9 @@ struct ActivationBuffers {
     expertGate = arena.rows(routed, width: c.expertIntermediateSize)
     expertUp = arena.rows(routed, width: c.expertIntermediateSize)
     expertOutput = arena.rows(routed, width: c.hiddenSize)
+    draftInput = arena.rows(rows, width: c.hiddenSize)
     joined = arena.rows(rows, width: 2 * c.hiddenSize)
-    hidden = arena.rows(rows, width: c.hiddenSize)
+    hidden = arena.rows(decodeRows, width: c.hiddenSize)
     draftHidden = arena.rows(rows, width: c.hiddenSize)
     logits = arena.rows(logitRows, width: c.vocabularySize)
   }

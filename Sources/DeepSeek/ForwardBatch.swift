@@ -7,16 +7,22 @@ public struct Segment: Sendable {
   public var tokenCount: Int
   /// The sequence's pages; page i holds positions 64 i to 64 i + 63.
   public var pages: [PageIndex]
+  /// The first position that the rows attend to: 0, or where an MTP module's latents begin.
+  public var firstVisible: Int
 
   /// - Parameter pages: enough for all positions up to the last token's.
-  public init(firstPosition: Int, tokenCount: Int, pages: [PageIndex]) {
+  public init(
+    firstPosition: Int, tokenCount: Int, pages: [PageIndex], firstVisible: Int = 0
+  ) {
     precondition(firstPosition >= 0 && tokenCount > 0, "empty segment")
+    precondition((0...firstPosition).contains(firstVisible), "a row sees itself")
     let end = firstPosition + tokenCount
     precondition(
       pages.count * LatentStorage.tokensPerPage >= end, "pages do not cover the positions")
     self.firstPosition = firstPosition
     self.tokenCount = tokenCount
     self.pages = pages
+    self.firstVisible = firstVisible
   }
 }
 
@@ -55,6 +61,20 @@ public struct ForwardBatch: Sendable {
     segments.removeAll(keepingCapacity: true)
   }
 
-  /// The pages of the sequence that row `row` belongs to.
-  func pages(ofRow row: Int) -> [PageIndex] { segments[segmentOfRow[row]].pages }
+  /// The page and the slot in it of row `row`'s own latent.
+  func place(ofRow row: Int) -> (page: PageIndex, slot: Int) {
+    let (page, slot) = positions[row].quotientAndRemainder(
+      dividingBy: LatentStorage.tokensPerPage)
+    return (segments[segmentOfRow[row]].pages[page], slot)
+  }
+
+  /// Whether no later row of the batch lies in the same page of the same sequence.
+  func isLastInPage(row: Int) -> Bool {
+    let next = row + 1
+    return next == rowCount || segmentOfRow[next] != segmentOfRow[row]
+      || positions[next].isMultiple(of: LatentStorage.tokensPerPage)
+  }
+
+  /// The segment that row `row` belongs to.
+  func segment(ofRow row: Int) -> Segment { segments[segmentOfRow[row]] }
 }

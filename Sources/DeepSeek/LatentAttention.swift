@@ -111,10 +111,8 @@ extension LatentAttention {
     context.embedding.apply(
       buffers.rotation, to: stored.columns(context.rank..<context.rank + context.rope))
     for row in 0..<x.count {
-      let (page, slot) = batch.positions[row].quotientAndRemainder(
-        dividingBy: LatentStorage.tokensPerPage)
-      context.storage.write(
-        stored, row: row, page: batch.pages(ofRow: row)[page], slot: slot, layer: layer)
+      let (page, slot) = batch.place(ofRow: row)
+      context.storage.write(stored, row: row, page: page, slot: slot, layer: layer)
     }
   }
 
@@ -179,7 +177,8 @@ extension LatentAttention {
     }
   }
 
-  /// One row, a group of its heads: a single pass over the pages up to the row's own position.
+  /// One row, a group of its heads: a single pass over the pages from the first visible position up
+  /// to the row's own.
   private func attend(
     row: Int, heads: Range<Int>, batch: ForwardBatch, layer: Int, _ context: AttentionContext,
     _ buffers: ActivationBuffers, scratch: Int
@@ -190,17 +189,20 @@ extension LatentAttention {
     let state = buffers.softmax[scratch]
     state.rows(0..<1).fill(-.infinity)
     state.rows(1..<2).fill(0)
-    let visible = batch.positions[row] + 1
-    let pages = batch.pages(ofRow: row)
-    for first in stride(from: 0, to: visible, by: LatentStorage.tokensPerPage) {
-      let page = pages[first / LatentStorage.tokensPerPage]
-      let slots = 0..<min(visible - first, LatentStorage.tokensPerPage)
-      let scores = buffers.scores[scratch].rows(0..<heads.count).columns(slots)
+    let size = LatentStorage.tokensPerPage
+    let segment = batch.segment(ofRow: row)
+    let visible = segment.firstVisible..<batch.positions[row] + 1
+    let firstPage = visible.lowerBound / size
+    for number in firstPage...batch.positions[row] / size {
+      let page = segment.pages[number]
+      let slots =
+        max(visible.lowerBound - number * size, 0)..<min(visible.upperBound - number * size, size)
+      let scores = buffers.scores[scratch].rows(0..<heads.count).columns(0..<slots.count)
       let keys = context.storage.matrix(page, layer: layer, columns: query.width)
       kernels.linear(keys, outputs: slots, query, into: scores)
       kernels.softmaxStep(scores, scale: Float(context.embedding.softmaxScale), state: state)
       let latents = context.storage.matrix(page, layer: layer, columns: context.rank)
-      if first == 0 {
+      if number == firstPage {
         kernels.linearTransposed(latents, inputs: slots, scores, into: attended)
       } else {
         kernels.linearTransposed(

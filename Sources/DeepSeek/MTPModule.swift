@@ -1,12 +1,14 @@
 // Multi-token prediction (DeepSeek-V3 paper, section 2.2), in the order that the released weights
 // need: the embedding comes first in the joined input, although equation 21 writes it second.
 //
-//   row i:  u_i = W_eh [ enorm(Emb(t_{i+1})) ; hnorm(h_i) ]
-//           y_i = norm(Layer(u_0 ... u_i))
-//           logits for token i + 2 = head(y_i)
+//   row i:  u_i = W_eh [ enorm(Emb(t_i)) ; hnorm(h_{i-1}) ],  i = 1, 2, ...
+//           y_i = norm(Layer(u_1 ... u_i))
+//           logits for token i + 1 = head(y_i)
 //
-// h_i is the main model's state after its final norm; a further module takes y_i in its place. The
-// module has a causal attention and latents of its own.
+// h_i is the main model's state after its final norm; a further module, or the same one again,
+// takes y_i in its place. The module has a causal attention and latents of its own. The paper
+// numbers a row by its state; here the number is that of its token, so that a page's latents depend
+// on no token beyond the page and can be shared with it. Rope angles only ever meet as differences.
 
 import Compute
 
@@ -22,8 +24,8 @@ struct MTPModule: Sendable {
   let head: MatrixView
 
   /// - Parameters:
-  ///   - batch: row i holds position i and token i + 1.
-  ///   - hidden: h_i of the same rows [rows, hidden]; may be `output`.
+  ///   - batch: positions from 1; `firstVisible` is where the module's latents begin.
+  ///   - hidden: for each row the state of the position before it [rows, hidden].
   ///   - layerIndex: the module's layer in the latent pages.
   ///   - output: receives y [rows, hidden].
   func forward(

@@ -18,16 +18,17 @@ public struct MemoryPlan: Sendable, Equatable {
   ///   - weights: bytes of the checkpoint's files.
   ///   - latents: what a token leaves behind.
   ///   - pageCount: pages of the latent pool.
-  ///   - rows, logitRows, threads: as for `DeepSeekModel`.
+  ///   - decodeRows, prefillRows, logitRows, threads: as for `DeepSeekModel`.
   public init(
     _ configuration: ModelConfiguration, weights: Int, latents: LatentShape, pageCount: Int,
-    rows: Int, logitRows: Int, threads: Int
+    decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int
   ) {
     self.weights = weights
     self.latents = latents.bytesPerPage * pageCount
     scratch =
       ActivationBuffers(
-        configuration, rows: rows, logitRows: logitRows, threads: threads,
+        configuration, decodeRows: decodeRows, prefillRows: prefillRows, logitRows: logitRows,
+        threads: threads,
         arena: ScratchArena(allocating: false)
       ).arena.byteCount
   }

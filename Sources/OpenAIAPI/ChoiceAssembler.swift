@@ -79,6 +79,8 @@ package struct ChoiceAssembler {
     if isFinished { return delta }
     if !hasBegun { begin(&delta) }
     switch event {
+    case .started:
+      break
     case .prompt(let scored):
       for logprobs in scored { addPromptToken(logprobs, to: &delta) }
     case .token(let token, let logprobs):

@@ -20,7 +20,6 @@ final class Engine<Model: LanguageModel> {
   private var ready: [(sequence: Int, row: Int)] = []
 
   init(model: Model, limits: EngineLimits, inbox: EngineInbox, pulse: EnginePulse) {
-    precondition(model.rowCapacity >= limits.rowsPerStep, "the model holds a whole step")
     self.model = model
     self.inbox = inbox
     self.pulse = pulse
@@ -73,6 +72,7 @@ final class Engine<Model: LanguageModel> {
       guard let pages = allocator.allocate(pagesNeeded(by: submission.request)) else {
         preconditionFailure("the plan admitted more than the pool holds")
       }
+      submission.stream.send(.started(cachedTokens: 0))
       running.append(SequenceState(submission, pages: pages))
     }
     waiting.removeFirst(plan.admitted)
@@ -95,7 +95,7 @@ final class Engine<Model: LanguageModel> {
         Segment(firstPosition: first, tokenCount: rows.count, pages: sequence.pages),
         tokens: sequence.tokens[first..<first + rows.count])
     }
-    model.forward(batch)
+    model.decode(batch)
   }
 
   /// Turns the rows' logits into prompt log-probabilities and next tokens.
@@ -115,7 +115,7 @@ final class Engine<Model: LanguageModel> {
     }
     for block in stride(from: 0, to: ready.count, by: model.logitRowCapacity) {
       let part = ready[block..<min(block + model.logitRowCapacity, ready.count)]
-      let logits = model.logits(ofRows: part.lazy.map(\.row))
+      let logits = model.logits(.decode, ofRows: part.lazy.map(\.row))
       for (offset, (index, _)) in part.enumerated() {
         logits.withRow(offset) { running[index].takeNext(from: $0) }
       }
@@ -128,7 +128,7 @@ final class Engine<Model: LanguageModel> {
     let scored = rows.prefix(known)
     for block in stride(from: 0, to: scored.count, by: model.logitRowCapacity) {
       let part = scored.dropFirst(block).prefix(model.logitRowCapacity)
-      let logits = model.logits(ofRows: part)
+      let logits = model.logits(.decode, ofRows: part)
       let first = sequence.computed + block + 1
       sequence.stream.send(
         .prompt(

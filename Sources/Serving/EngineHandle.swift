@@ -40,9 +40,10 @@ public final class EngineHandle: Sendable {
     }
     let inbox = inbox
     return try inbox.submit(request) { id in
-      // Each step scores at least one prompt token or sends one token; one event ends it all.
+      // Each step scores at least one prompt token or sends one token; one event begins and one
+      // ends it all.
       TokenStream(
-        capacity: request.prompt.count + request.maxTokens + 1, notify: notify,
+        capacity: request.prompt.count + request.maxTokens + 2, notify: notify,
         cancelled: { inbox.cancel(id) })
     }
   }

@@ -2,35 +2,77 @@
 
 import DeepSeek
 
+/// How the MTP module is used.
+public enum Speculation: Sendable, Equatable {
+  /// Never.
+  case off
+  /// So many drafts per sequence and step, whether they pay or not.
+  case fixed(Int)
+  /// As many drafts as measured cost and acceptance say.
+  case auto
+
+  /// The most drafts of one sequence in one step.
+  public static let maxDepth = 8
+
+  var depthLimit: Int {
+    switch self {
+    case .off: 0
+    case .fixed(let depth): depth
+    case .auto: Self.maxDepth
+    }
+  }
+}
+
 /// What an engine may use. Checked against each other when it is made.
 public struct EngineLimits: Sendable, Equatable {
   /// Sequences that are computed side by side.
   public var maxSequences: Int
   /// Sequences that wait for their turn; more are refused.
   public var queueLength: Int
-  /// Rows of prompts in one step.
+  /// Rows of prompts that go through the layers together.
   public var prefillChunk: Int
   /// Positions of one sequence, prompt and answer together.
   public var contextLength: Int
   /// Pages of the latent pool.
   public var pageCount: Int
+  /// How long a step may last that computes prompts beside running answers.
+  public var targetStepSeconds: Double
+  public var speculation: Speculation
+  /// Whether the latents of finished sequences are kept for prompts that begin the same way.
+  public var cachesPrefixes: Bool
 
   /// All are positive, and a sequence of `contextLength` fits the pool.
   public init(
-    maxSequences: Int, queueLength: Int, prefillChunk: Int, contextLength: Int, pageCount: Int
+    maxSequences: Int, queueLength: Int, prefillChunk: Int, contextLength: Int, pageCount: Int,
+    targetStepSeconds: Double = 0.05, speculation: Speculation = .auto, cachesPrefixes: Bool = true
   ) {
     precondition(maxSequences > 0 && queueLength > 0 && prefillChunk > 0, "limits are positive")
     precondition(pageCount > 0, "an empty pool serves nobody")
     precondition(
       contextLength > 0 && contextLength <= pageCount * LatentStorage.tokensPerPage,
       "a sequence of full length fits the pool")
+    precondition(targetStepSeconds > 0, "a step takes time")
+    precondition((0...Speculation.maxDepth).contains(speculation.depthLimit), "draft depth")
     self.maxSequences = maxSequences
     self.queueLength = queueLength
     self.prefillChunk = prefillChunk
     self.contextLength = contextLength
     self.pageCount = pageCount
+    self.targetStepSeconds = targetStepSeconds
+    self.speculation = speculation
+    self.cachesPrefixes = cachesPrefixes
   }
 
-  /// Rows of the largest step: a chunk of prompts and a row for everybody else.
-  public var rowsPerStep: Int { prefillChunk + maxSequences }
+  /// Drafts of all sequences together in one step: as many as fixed, else about one for each
+  /// sequence, or the depth limit for one.
+  public var draftsPerStep: Int {
+    switch speculation {
+    case .off: 0
+    case .fixed(let depth): depth * maxSequences
+    case .auto: max(maxSequences, Speculation.maxDepth)
+    }
+  }
+
+  /// Rows of the largest pass of the decode lane.
+  public var decodeRows: Int { maxSequences + draftsPerStep }
 }

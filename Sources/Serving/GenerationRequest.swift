@@ -22,10 +22,15 @@ public struct GenerationRequest: Sendable {
   public var logprobs: Int?
   /// The same for the tokens of the prompt, from the second on.
   public var promptLogprobs: Int?
+  /// Requests of a lower number go first; equal ones in order of arrival.
+  public var priority: Int
+  /// Only requests with the same salt share latents, so that tenants cannot observe each other.
+  public var cacheSalt: String?
 
   public init(
     prompt: [Int32], sampling: SamplingParameters, choice: Int = 0, maxTokens: Int,
-    stopTokens: Set<Int32> = [], logprobs: Int? = nil, promptLogprobs: Int? = nil
+    stopTokens: Set<Int32> = [], logprobs: Int? = nil, promptLogprobs: Int? = nil,
+    priority: Int = 0, cacheSalt: String? = nil
   ) {
     self.prompt = prompt
     self.sampling = sampling
@@ -34,6 +39,8 @@ public struct GenerationRequest: Sendable {
     self.stopTokens = stopTokens
     self.logprobs = logprobs
     self.promptLogprobs = promptLogprobs
+    self.priority = priority
+    self.cacheSalt = cacheSalt
   }
 
   /// Positions that need a latent: the last generated token is never fed back.
@@ -50,6 +57,8 @@ public enum FinishReason: Sendable, Equatable {
 
 /// What the engine says about one sequence, in order.
 public enum GenerationEvent: Sendable, Equatable {
+  /// The first event: so many tokens of the prompt need not be computed again.
+  case started(cachedTokens: Int)
   /// Log-probabilities of the next tokens of the prompt.
   case prompt([TokenLogprobs])
   case token(Int32, TokenLogprobs?)

@@ -6,16 +6,39 @@ import DeepSeek
 /// A model that computes batches of rows. Called from the engine's thread alone; results stay valid
 /// until the next call.
 public protocol LanguageModel: Sendable {
-  /// The most rows of one call of `forward` and of `logits`.
-  var rowCapacity: Int { get }
+  /// Layers of the main model: what `advancePrefill` counts.
+  var layerCount: Int { get }
+  /// Whether `draft` may be called.
+  var canDraft: Bool { get }
+  /// The most rows of one call of `logits`.
   var logitRowCapacity: Int { get }
+  /// What the routers did so far. May be read from any thread.
+  var expertLoads: [ExpertLoad] { get }
 
-  /// Computes the rows and stores their latents.
-  @discardableResult
-  func forward(_ batch: ForwardBatch) -> Rows
+  /// Computes rows of the decode lane and stores their latents.
+  func decode(_ batch: ForwardBatch)
+  /// Begins a pass of the prefill lane; one that was under way is given up.
+  func beginPrefill(_ batch: ForwardBatch)
+  /// Takes the prefill through some more layers. True when that was the last one.
+  func advancePrefill(layers: Int) -> Bool
+  /// Logits [rows.count, vocabulary] of some rows of the last finished pass of a lane.
+  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows
 
-  /// Logits [rows.count, vocabulary] of some rows of the last batch.
-  func logits(ofRows rows: some Collection<Int>) -> Rows
+  /// Runs the MTP module on rows that each start from the state of the position before them.
+  func draft(_ batch: ForwardBatch, from sources: [HiddenSource])
+  /// Logits [rows.count, vocabulary] of some rows of the last call of `draft`.
+  func draftLogits(ofRows rows: some Collection<Int>) -> Rows
+
+  /// Copies the latents of the first `slots` positions of a page.
+  func copyPage(slots: Int, from source: PageIndex, to target: PageIndex)
 }
 
-extension DeepSeekModel: LanguageModel {}
+extension DeepSeekModel: LanguageModel {
+  public func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {
+    draft(batch, from: sources, module: 0)
+  }
+
+  public func draftLogits(ofRows rows: some Collection<Int>) -> Rows {
+    draftLogits(ofRows: rows, module: 0)
+  }
+}

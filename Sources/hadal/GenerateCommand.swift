@@ -127,7 +127,7 @@ private struct GenerationOutput {
       news.wait()
       for event in stream.drain() {
         switch event {
-        case .prompt: break
+        case .started, .prompt: break
         case .token(let token, _):
           if answer.isEmpty { firstTokenSeconds = seconds(since: start) }
           answer.append(token)

@@ -42,7 +42,8 @@ struct PlannedModel {
       pageCount: pageCount)
     memory = MemoryPlan(
       configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,
-      rows: limits.rowsPerStep, logitRows: Self.logitRows, threads: threads)
+      decodeRows: limits.prefillChunk + limits.decodeRows,
+      prefillRows: limits.prefillChunk, logitRows: Self.logitRows, threads: threads)
   }
 
   /// Pages for the tokens asked for; else for every sequence at full length, as far as memory goes.
@@ -83,7 +84,8 @@ struct PlannedModel {
     let model = DeepSeekModel(
       weights: try ModelWeights(checkpoint), backend: backend,
       storage: LatentStorage(shape: latents, pageCount: limits.pageCount),
-      rows: limits.rowsPerStep, logitRows: Self.logitRows)
+      decodeRows: limits.prefillChunk + limits.decodeRows,
+      prefillRows: limits.prefillChunk, logitRows: Self.logitRows)
     return try EngineHandle(model: model, limits: limits)
   }
 }

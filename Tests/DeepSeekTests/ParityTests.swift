@@ -36,8 +36,8 @@ struct ParityTests {
     runner.forEachRow(tokens, chunk: 256) { _, logits in next = Int32(largestIndex(array(logits))) }
     for _ in 0..<32 {
       tokens.append(next)
-      runner.model.forward(runner.batch([next], at: tokens.count - 1))
-      runner.model.logits(ofRows: [0]).withRow(0) { next = Int32(largestIndex(array($0))) }
+      runner.model.decode(runner.batch([next], at: tokens.count - 1))
+      runner.model.logits(.decode, ofRows: [0]).withRow(0) { next = Int32(largestIndex(array($0))) }
     }
     #expect(tokens == parity.tokens)
   }
@@ -54,11 +54,13 @@ struct ParityTests {
     for chunk in [rows, 1, 7, 64] {
       for start in stride(from: 0, to: rows, by: chunk) {
         let part = start..<min(start + chunk, rows)
-        let hidden = model.forward(runner.batch(parity.tokens[part], at: start))
+        model.decode(runner.batch(parity.tokens[part], at: start))
         let next = parity.tokens[part.lowerBound + 1...part.upperBound]
-        let drafted = model.draft(runner.batch(next, at: start), hidden: hidden, module: 0)
+        model.draft(
+          runner.batch(next, at: start + 1, firstVisible: 1),
+          from: part.indices.map { .row(.decode, $0 - start) })
         for row in 0..<part.count {
-          model.draftLogits(drafted.rows(row..<row + 1), module: 0).withRow(0) { logits in
+          model.draftLogits(ofRows: [row]).withRow(0) { logits in
             expectClose(logits, expected, row: start + row, "\(name) chunk \(chunk)")
           }
         }
@@ -73,12 +75,15 @@ struct ParityTests {
     let runner = try SequenceRunner(directory: parity.directory)
     let model = runner.model
     let count = parity.tokens.count
-    let hidden = model.forward(runner.batch(parity.tokens[..<(count - 1)], at: 0))
-    let first = model.draft(runner.batch(parity.tokens[1...], at: 0), hidden: hidden, module: 0)
-    let second = model.draft(
-      runner.batch(parity.tokens[2...], at: 0), hidden: first.rows(0..<count - 2), module: module)
+    model.decode(runner.batch(parity.tokens[..<(count - 1)], at: 0))
+    model.draft(
+      runner.batch(parity.tokens[1...], at: 1, firstVisible: 1),
+      from: (0..<count - 1).map { .row(.decode, $0) })
+    model.draft(
+      runner.batch(parity.tokens[2...], at: 1, firstVisible: 1),
+      from: (0..<count - 2).map { .draft($0) }, module: module)
     for row in 0..<count - 2 {
-      model.draftLogits(second.rows(row..<row + 1), module: module).withRow(0) { logits in
+      model.draftLogits(ofRows: [row], module: module).withRow(0) { logits in
         expectClose(logits, expected, row: row, "module \(module)")
       }
     }
@@ -130,9 +135,9 @@ struct ParityTests {
       batch.append(
         Segment(firstPosition: start, tokenCount: 30, pages: ours),
         tokens: tokens[start..<start + 30])
-      runner.model.forward(batch)
+      runner.model.decode(batch)
       for block in stride(from: 10, to: 40, by: 15) {
-        let logits = runner.model.logits(ofRows: block..<block + 15)
+        let logits = runner.model.logits(.decode, ofRows: block..<block + 15)
         for row in 0..<15 { logits.withRow(row) { bits += array($0).map(\.bitPattern) } }
       }
     }

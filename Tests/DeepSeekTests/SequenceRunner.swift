@@ -19,7 +19,8 @@ struct SequenceRunner {
     model = DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads)),
-      storage: LatentStorage(shape: shape, pageCount: pageCount), rows: 256, logitRows: 16)
+      storage: LatentStorage(shape: shape, pageCount: pageCount), decodeRows: 256,
+      prefillRows: 256, logitRows: 16)
     // Not in order, so that a page number used as a position would show.
     pages = (0..<pageCount).reversed().map { PageIndex($0) }
   }
@@ -30,10 +31,10 @@ struct SequenceRunner {
   ) {
     for start in stride(from: 0, to: tokens.count, by: chunk) {
       let part = tokens[start..<min(start + chunk, tokens.count)]
-      model.forward(batch(part, at: start))
+      model.decode(batch(part, at: start))
       for row in stride(from: 0, to: part.count, by: model.logitRowCapacity) {
         let block = row..<min(row + model.logitRowCapacity, part.count)
-        let logits = model.logits(ofRows: block)
+        let logits = model.logits(.decode, ofRows: block)
         for index in 0..<block.count {
           logits.withRow(index) { body(start + row + index, $0) }
         }
@@ -41,10 +42,14 @@ struct SequenceRunner {
     }
   }
 
-  func batch(_ tokens: some Collection<Int32>, at start: Int) -> ForwardBatch {
+  func batch(
+    _ tokens: some Collection<Int32>, at start: Int, firstVisible: Int = 0
+  ) -> ForwardBatch {
     var batch = ForwardBatch()
     batch.append(
-      Segment(firstPosition: start, tokenCount: tokens.count, pages: pages), tokens: tokens)
+      Segment(
+        firstPosition: start, tokenCount: tokens.count, pages: pages, firstVisible: firstVisible),
+      tokens: tokens)
     return batch
   }
 }

@@ -12,10 +12,11 @@ import Text
 /// Predicts the next letter of the alphabet, the end after z, and a after everything else.
 final class AlphabetModel: LanguageModel {
   static let vocabularySize = 265
-  let rowCapacity = 80
   let logitRowCapacity = 8
+  let layerCount = 1
+  let canDraft = false
+  let expertLoads: [ExpertLoad] = []
   private let arena = ScratchArena()
-  private let hidden: Rows
   private let output: Rows
   private let tokens = Mutex<[Int32]>([])
   /// Rows computed so far.
@@ -26,7 +27,6 @@ final class AlphabetModel: LanguageModel {
   let stepMicroseconds = Atomic<UInt32>(0)
 
   init() {
-    hidden = arena.rows(rowCapacity, width: 1)
     output = arena.rows(logitRowCapacity, width: Self.vocabularySize)
   }
 
@@ -38,16 +38,15 @@ final class AlphabetModel: LanguageModel {
     }
   }
 
-  func forward(_ batch: ForwardBatch) -> Rows {
+  func decode(_ batch: ForwardBatch) {
     while isHeld.load(ordering: .relaxed) { usleep(1000) }
     usleep(stepMicroseconds.load(ordering: .relaxed))
     tokens.withLock { $0 = batch.tokens }
     computed.add(batch.rowCount, ordering: .relaxed)
-    return hidden.rows(0..<batch.rowCount)
   }
 
   /// 1.5 for the next token, 0.5 for all others.
-  func logits(ofRows rows: some Collection<Int>) -> Rows {
+  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
     let logits = output.rows(0..<rows.count)
     logits.fill(0.5)
     tokens.withLock { tokens in
@@ -57,6 +56,14 @@ final class AlphabetModel: LanguageModel {
     }
     return logits
   }
+}
+
+extension AlphabetModel {
+  func beginPrefill(_ batch: ForwardBatch) {}
+  func advancePrefill(layers: Int) -> Bool { true }
+  func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
+  func draftLogits(ofRows rows: some Collection<Int>) -> Rows { output.rows(0..<rows.count) }
+  func copyPage(slots: Int, from source: PageIndex, to target: PageIndex) {}
 }
 
 /// Each byte is the token of its value; the special tokens of DeepSeek's formats follow.

@@ -26,7 +26,8 @@ struct ParityOverHTTPTests {
       weights: weights,
       backend: Backend(kernels: .best, pool: try WorkerPool(threadCount: 1)),
       storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
-      rows: limits.rowsPerStep, logitRows: 16)
+      decodeRows: limits.prefillChunk + limits.decodeRows, prefillRows: limits.prefillChunk,
+      logitRows: 16)
     return try TestServer(
       ServedModel(
         name: "parity", fingerprint: "test", tokenizer: nil, chatFormat: nil,

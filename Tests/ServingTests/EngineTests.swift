@@ -51,7 +51,7 @@ struct EngineTests {
   }
 
   func start(_ limits: EngineLimits = limits()) throws -> (EngineHandle, ScriptedModel) {
-    let model = ScriptedModel(rowCapacity: limits.rowsPerStep)
+    let model = ScriptedModel(rowCapacity: limits.prefillChunk + limits.maxSequences)
     return (try EngineHandle(model: model, limits: limits), model)
   }
 

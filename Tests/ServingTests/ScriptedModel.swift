@@ -17,8 +17,10 @@ final class ScriptedModel: LanguageModel {
 
   let rowCapacity: Int
   let logitRowCapacity = 4
+  let layerCount = 3
+  let canDraft = false
+  let expertLoads: [ExpertLoad] = []
   private let arena = ScratchArena()
-  private let hidden: Rows
   private let output: Rows
   private let recorded = Mutex<[Step]>([])
   private let nextTokens = Mutex<[Int32]>([])
@@ -27,7 +29,6 @@ final class ScriptedModel: LanguageModel {
 
   init(rowCapacity: Int) {
     self.rowCapacity = rowCapacity
-    hidden = arena.rows(rowCapacity, width: 1)
     output = arena.rows(logitRowCapacity, width: Self.vocabularySize)
   }
 
@@ -44,17 +45,16 @@ final class ScriptedModel: LanguageModel {
     return Array(tokens[prompt.count...])
   }
 
-  func forward(_ batch: ForwardBatch) -> Rows {
+  func decode(_ batch: ForwardBatch) {
     while isHeld.load(ordering: .relaxed) {}
     precondition(batch.rowCount <= rowCapacity)
     recorded.withLock { $0.append(Step(rows: batch.rowCount, segments: batch.segments.count)) }
     nextTokens.withLock { next in
       next = zip(batch.tokens, batch.positions).map { Self.next(after: $0, at: $1) }
     }
-    return hidden.rows(0..<batch.rowCount)
   }
 
-  func logits(ofRows rows: some Collection<Int>) -> Rows {
+  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
     let logits = output.rows(0..<rows.count)
     logits.fill(0)
     nextTokens.withLock { next in
@@ -62,4 +62,10 @@ final class ScriptedModel: LanguageModel {
     }
     return logits
   }
+
+  func beginPrefill(_ batch: ForwardBatch) {}
+  func advancePrefill(layers: Int) -> Bool { true }
+  func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
+  func draftLogits(ofRows rows: some Collection<Int>) -> Rows { output.rows(0..<rows.count) }
+  func copyPage(slots: Int, from source: PageIndex, to target: PageIndex) {}
 }
