@@ -22,6 +22,10 @@ public struct Sampler: Sendable {
   /// Records a token as generated, for the penalties of later positions.
   public mutating func accept(_ token: Int32) { history?.append(token) }
 
+  /// Undoes an `accept` of the token. Drafting needs it: the position behind a draft is sampled as
+  /// if the draft had been accepted.
+  public mutating func withdraw(_ token: Int32) { history?.remove(token) }
+
   /// The token of `position` (counted from the start of the prompt). Changes scratch only.
   /// - Parameter logits: as the model computed them [vocabulary].
   public mutating func sample(_ logits: Span<Float>, position: Int) -> Int32 {

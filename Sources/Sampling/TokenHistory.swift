@@ -9,6 +9,12 @@ struct TokenHistory: Sendable {
 
   mutating func append(_ token: Int32) { generated[token, default: 0] += 1 }
 
+  /// Undoes one `append` of the token.
+  mutating func remove(_ token: Int32) {
+    guard let count = generated[token] else { preconditionFailure("a token never generated") }
+    generated[token] = count > 1 ? count - 1 : nil
+  }
+
   /// Applies bias, then penalties, as vLLM does, to a copy of the logits. Every adjustment touches
   /// a token's own logit alone, so the order of the sets cannot matter.
   func adjust(_ logits: inout [Float], _ parameters: SamplingParameters) {

@@ -181,6 +181,37 @@ struct SamplerTests {
     #expect(draws(seed: 1, choice: 0) == draws(seed: 1, choice: 0, Self.logits + [-90]))
   }
 
+  @Test("a withdrawn token leaves no trace, whatever was accepted before it")
+  func withdrawal() {
+    let seed = UInt64.random(in: 0 ... .max)
+    var g = SeededGenerator(seed: seed)
+    for _ in 0..<200 {
+      let logits = (0..<8).map { _ in Float.random(in: -2...2, using: &g) }
+      let p = parameters {
+        $0.temperature = [0, 1].randomElement(using: &g)!
+        $0.presencePenalty = Double.random(in: -2...2, using: &g)
+        $0.frequencyPenalty = Double.random(in: -2...2, using: &g)
+        $0.repetitionPenalty = Double.random(in: 0.5...2, using: &g)
+        $0.seed = g.next()
+      }
+      let prompt = (0..<Int.random(in: 0...3, using: &g)).map { _ in
+        Int32.random(in: 0..<8, using: &g)
+      }
+      var (plain, drafting) = (
+        Sampler(p, choice: 0, prompt: prompt), Sampler(p, choice: 0, prompt: prompt)
+      )
+      for position in 0..<20 {
+        let drafts = (0..<3).map { _ in Int32.random(in: 0..<8, using: &g) }
+        for draft in drafts { drafting.accept(draft) }
+        for draft in drafts.shuffled(using: &g) { drafting.withdraw(draft) }
+        let token = plain.sample(logits.span, position: position)
+        #expect(drafting.sample(logits.span, position: position) == token, "seed \(seed)")
+        plain.accept(token)
+        drafting.accept(token)
+      }
+    }
+  }
+
   @Test("log-probabilities are those of the unadjusted distribution")
   func logprobs() {
     let result = TokenLogprobs(Self.logits.span, token: 3, top: 4)
