@@ -12,7 +12,7 @@ final class Engine<Model: LanguageModel> {
   private let scheduler: Scheduler
   private let inbox: EngineInbox
   private let pulse: EnginePulse
-  private var allocator: PageAllocator
+  private var pool: LatentPool
   private var waiting: [Submission] = []
   private var running: [SequenceState] = []
   private var batch = ForwardBatch()
@@ -24,7 +24,7 @@ final class Engine<Model: LanguageModel> {
     self.inbox = inbox
     self.pulse = pulse
     scheduler = Scheduler(limits: limits)
-    allocator = PageAllocator(pageCount: limits.pageCount)
+    pool = LatentPool(pageCount: limits.pageCount, cachesPrefixes: false)
   }
 
   /// Runs until the inbox is stopped; answers that are not finished by then stay unfinished.
@@ -67,11 +67,9 @@ final class Engine<Model: LanguageModel> {
         waiting: waiting.prefix(scheduler.limits.maxSequences).map {
           .init(promptCount: $0.request.prompt.count, pagesNeeded: pagesNeeded(by: $0.request))
         },
-        freePages: allocator.freeCount))
+        freePages: pool.availableCount))
     for submission in waiting.prefix(plan.admitted) {
-      guard let pages = allocator.allocate(pagesNeeded(by: submission.request)) else {
-        preconditionFailure("the plan admitted more than the pool holds")
-      }
+      let pages = (0..<pagesNeeded(by: submission.request)).compactMap { _ in pool.allocate() }
       submission.stream.send(.started(cachedTokens: 0))
       running.append(SequenceState(submission, pages: pages))
     }
@@ -149,11 +147,11 @@ final class Engine<Model: LanguageModel> {
 
   /// Whether each page is free or held by exactly one running sequence.
   private func poolIsConsistent() -> Bool {
-    allocator.isConsistent(held: running.flatMap(\.pages))
+    pool.isConsistent(held: running.flatMap(\.pages))
   }
 
   private func retire(_ isOver: (SequenceState) -> Bool) {
-    for sequence in running where isOver(sequence) { allocator.release(sequence.pages) }
+    for sequence in running where isOver(sequence) { sequence.pages.forEach { pool.release($0) } }
     running.removeAll(where: isOver)
   }
 }

@@ -2,43 +2,58 @@
 
 import DeepSeek
 
-/// The free pages. A page has one holder or none.
-package struct PageAllocator {
-  private let pageCount: Int
+/// Reference counts and the free pages. A page without references is either free or kept by
+/// whoever asked `drop` for it.
+struct PageAllocator {
   private var free: [PageIndex]
+  private var references: [Int]
 
-  package init(pageCount: Int) {
-    self.pageCount = pageCount
+  init(pageCount: Int) {
     // Handed out from the end: low pages first.
     free = (0..<pageCount).reversed().map(PageIndex.init)
+    references = Array(repeating: 0, count: pageCount)
   }
 
-  package var freeCount: Int { free.count }
+  var pageCount: Int { references.count }
+  var freeCount: Int { free.count }
 
-  /// Takes `count` pages; nil, and nothing taken, when there are not enough.
-  package mutating func allocate(_ count: Int) -> [PageIndex]? {
-    precondition(count >= 0, "negative allocation")
-    guard count <= free.count else { return nil }
-    let pages = Array(free.suffix(count).reversed())
-    free.removeLast(count)
-    return pages
+  func isReferenced(_ page: PageIndex) -> Bool { references[page.rawValue] > 0 }
+
+  /// A free page with one reference; nil when there is none.
+  mutating func allocate() -> PageIndex? {
+    guard let page = free.popLast() else { return nil }
+    references[page.rawValue] = 1
+    return page
   }
 
-  /// Gives pages back.
-  package mutating func release(_ pages: [PageIndex]) {
-    free.append(contentsOf: pages.reversed())
-    precondition(free.count <= pageCount, "a page was released twice")
+  /// One more reference to a page that is not free.
+  mutating func retain(_ page: PageIndex) { references[page.rawValue] += 1 }
+
+  /// One reference less. True when that was the last one: the page is then the caller's to keep,
+  /// and to free one day.
+  mutating func drop(_ page: PageIndex) -> Bool {
+    precondition(references[page.rawValue] > 0, "a page was released twice")
+    references[page.rawValue] -= 1
+    return references[page.rawValue] == 0
   }
 
-  /// Whether free pages and the pages that somebody holds are all pages, none of them twice.
-  package func isConsistent(held: [PageIndex]) -> Bool {
-    var seen = [Bool](repeating: false, count: pageCount)
-    for page in free + held {
-      guard page.rawValue >= 0, page.rawValue < pageCount, !seen[page.rawValue] else {
-        return false
-      }
-      seen[page.rawValue] = true
+  /// Makes a page without references free.
+  mutating func recycle(_ page: PageIndex) {
+    precondition(references[page.rawValue] == 0, "a referenced page cannot be free")
+    precondition(free.count < pageCount, "a page was freed twice")
+    free.append(page)
+  }
+
+  /// Whether every page is in exactly one place: free, kept by its tokens, or held, and that as
+  /// often as it has references.
+  func isConsistent(held: [PageIndex], cached: [PageIndex]) -> Bool {
+    var counts = Array(repeating: 0, count: pageCount)
+    for page in held { counts[page.rawValue] += 1 }
+    guard counts == references else { return false }
+    for page in free + cached {
+      guard counts[page.rawValue] == 0 else { return false }
+      counts[page.rawValue] = 1
     }
-    return free.count + held.count == pageCount
+    return counts.allSatisfy { $0 > 0 }
   }
 }

@@ -1,11 +1,9 @@
-// Planning and page keeping, without an engine.
+// Planning, without an engine.
 
-import DeepSeek
 import Serving
-import TestSupport
 import Testing
 
-@Suite("Scheduler and pages")
+@Suite("Scheduler")
 struct SchedulerTests {
   typealias Rows = StepPlan.Rows
 
@@ -48,29 +46,5 @@ struct SchedulerTests {
     #expect(plan.admitted == 1)
     #expect(plan.rows == [Rows(sequence: 0, count: 16)])
     #expect(self.plan([]) == StepPlan())
-  }
-
-  @Test("random allocations and releases never lose or share a page")
-  func pages() {
-    let seed = UInt64.random(in: 0 ... .max)
-    var g = SeededGenerator(seed: seed)
-    var allocator = PageAllocator(pageCount: 50)
-    var held: [[PageIndex]] = []
-    for _ in 0..<2000 {
-      if Bool.random(using: &g) {
-        let count = Int.random(in: 0...12, using: &g)
-        let free = allocator.freeCount
-        let pages = allocator.allocate(count)
-        #expect((pages != nil) == (count <= free), "seed \(seed)")
-        #expect(allocator.freeCount == (pages == nil ? free : free - count))
-        if let pages { held.append(pages) }
-      } else if let index = held.indices.randomElement(using: &g) {
-        allocator.release(held.remove(at: index))
-      }
-      #expect(allocator.isConsistent(held: held.flatMap { $0 }), "seed \(seed)")
-    }
-    let pages = held.flatMap { $0 }
-    #expect(!allocator.isConsistent(held: pages + [PageIndex(0)]), "a shared or free page shows")
-    #expect(!allocator.isConsistent(held: Array(pages.dropLast())) || pages.isEmpty)
   }
 }
