@@ -92,7 +92,6 @@ package struct LatentPool {
       let rows = index.drafted(page)
       guard start + rows.lowerBound < lowest, start + rows.upperBound >= lowest else { break }
       lowest = start + rows.lowerBound
-      if rows.lowerBound > 0 { break }
     }
     return lowest..<hit.tokenCount
   }

@@ -181,7 +181,7 @@ private struct PoolExercise {
 @Suite("Latent pool, random")
 struct LatentPoolRandomTests {
   /// A pool that is always full, one that fills at times, and one that forgets nothing.
-  @Test("whatever is found is there", arguments: [(7, 6000), (40, 3000), (4000, 900)])
+  @Test("whatever is found is there", arguments: [(7, 20_000), (40, 20_000), (4000, 1500)])
   func random(pageCount: Int, operations: Int) {
     let seed = UInt64.random(in: 0 ... .max)
     var exercise = PoolExercise(seed: seed, pageCount: pageCount)
