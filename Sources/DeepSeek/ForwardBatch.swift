@@ -43,9 +43,14 @@ public struct ForwardBatch: Sendable {
 
   /// Adds a segment; its rows follow those already there. A sequence has at most one segment in a
   /// batch.
-  public mutating func append(_ segment: Segment, tokens newTokens: some Collection<Int32>) {
-    precondition(newTokens.count == segment.tokenCount, "one token per row")
-    tokens.append(contentsOf: newTokens)
+  /// - Parameter drafts: tokens that follow the known ones if a guess is right.
+  public mutating func append(
+    _ segment: Segment, tokens known: some Collection<Int32>,
+    drafts: some Collection<Int32> = EmptyCollection()
+  ) {
+    precondition(known.count + drafts.count == segment.tokenCount, "one token per row")
+    tokens.append(contentsOf: known)
+    tokens.append(contentsOf: drafts)
     for offset in 0..<segment.tokenCount {
       positions.append(segment.firstPosition + offset)
       segmentOfRow.append(segments.count)

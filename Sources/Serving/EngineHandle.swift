@@ -1,24 +1,26 @@
 // The engine as the rest of the program sees it.
 
+import DeepSeek
 import Platform
-import Synchronization
 
 /// Starts an engine on its own thread and passes requests to it. May be used from any thread.
 public final class EngineHandle: Sendable {
   /// What the engine may use.
   public let limits: EngineLimits
   private let inbox: EngineInbox
-  private let pulse = EnginePulse()
+  private let monitor = EngineMonitor()
+  private let model: any LanguageModel
   private let thread: Thread
 
   /// - Throws: when the thread cannot be started.
   public init(model: some LanguageModel, limits: EngineLimits) throws(PlatformError) {
     let inbox = EngineInbox(queueLength: limits.queueLength)
-    let pulse = pulse
+    let monitor = monitor
+    self.model = model
     self.limits = limits
     self.inbox = inbox
     thread = try Thread {
-      Engine(model: model, limits: limits, inbox: inbox, pulse: pulse).run()
+      Engine(model: model, limits: limits, inbox: inbox, monitor: monitor).run()
     }
   }
 
@@ -49,21 +51,9 @@ public final class EngineHandle: Sendable {
   }
 
   /// Seconds since the running step began; nil while the engine has nothing to do.
-  public var stepAge: Double? { pulse.age }
-}
-
-/// When the engine last began a step, readable from any thread.
-final class EnginePulse: Sendable {
-  /// Nanoseconds of the monotonic clock; 0 while resting.
-  private let lastStep = Atomic<UInt64>(0)
-
-  func beat() { lastStep.store(MonotonicClock.nanoseconds, ordering: .relaxed) }
-  func rest() { lastStep.store(0, ordering: .relaxed) }
-
-  var age: Double? {
-    let began = lastStep.load(ordering: .relaxed)
-    guard began > 0 else { return nil }
-    let now = MonotonicClock.nanoseconds
-    return now > began ? Double(now - began) / 1e9 : 0
-  }
+  public var stepAge: Double? { monitor.age }
+  /// What the engine has done so far.
+  public var statistics: EngineStatistics { monitor.statistics }
+  /// What the model's routers have done so far.
+  public var expertLoads: [ExpertLoad] { model.expertLoads }
 }

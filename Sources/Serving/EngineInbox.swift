@@ -12,7 +12,7 @@ struct Submission: Sendable {
 
 /// What other threads want of the engine. Sequences count against the bound until they are
 /// admitted.
-final class EngineInbox: Sendable {
+package final class EngineInbox: Sendable {
   struct Contents: Sendable {
     var submissions: [Submission] = []
     var cancellations: [SequenceID] = []
@@ -30,10 +30,10 @@ final class EngineInbox: Sendable {
   private let alarm = Condition()
   private let queueLength: Int
 
-  init(queueLength: Int) { self.queueLength = queueLength }
+  package init(queueLength: Int) { self.queueLength = queueLength }
 
   /// Adds a request, for which `makeStream` is called with its number.
-  func submit(
+  package func submit(
     _ request: GenerationRequest, makeStream: (SequenceID) -> TokenStream
   ) throws(ServingError) -> TokenStream {
     let stream = try state.withLock { state throws(ServingError) in
@@ -49,13 +49,13 @@ final class EngineInbox: Sendable {
     return stream
   }
 
-  func cancel(_ id: SequenceID) {
+  package func cancel(_ id: SequenceID) {
     state.withLock { $0.contents.cancellations.append(id) }
     announce()
   }
 
   /// Ends the engine's loop after its current step.
-  func stop() {
+  package func stop() {
     state.withLock { $0.contents.isStopping = true }
     announce()
   }
@@ -70,9 +70,9 @@ final class EngineInbox: Sendable {
     alarm.wait { hasNews.load(ordering: .sequentiallyConsistent) }
   }
 
-  /// Called by the engine: everything since the last call.
-  func take() -> Contents {
-    hasNews.store(false, ordering: .sequentiallyConsistent)
+  /// Called by the engine: everything since the last call; nil when that is nothing.
+  func take() -> Contents? {
+    guard hasNews.exchange(false, ordering: .sequentiallyConsistent) else { return nil }
     return state.withLock { state in
       let contents = state.contents
       state.contents.submissions.removeAll()

@@ -1,11 +1,40 @@
-// What the next step computes: a pure function of what is waiting, running and free.
+// What the next step computes: pure functions of what is waiting, running and free.
 
 import DeepSeek
 
-/// The work of one step.
+/// What planning needs to know of the sequences that run, in order of priority and arrival.
+package struct SchedulerView {
+  package struct Running: Equatable {
+    /// Tokens that are known but not computed: one of them is decoded, more are prefilled.
+    package let pending: Int
+    /// Pages still missing for the next token.
+    package let missingPages: Int
+    /// Whether the prefill under way computes some of its rows.
+    package let isInPass: Bool
+
+    package init(pending: Int, missingPages: Int = 0, isInPass: Bool = false) {
+      self.pending = pending
+      self.missingPages = missingPages
+      self.isInPass = isInPass
+    }
+  }
+
+  package var running: [Running] = []
+  /// Pages that can be had: free ones, and cached ones that no sequence references.
+  package var availablePages = 0
+  /// Rows and remaining layers of the prefill under way; nil when there is none.
+  package var prefill: (rows: Int, layers: Int)?
+  /// Expected seconds of the decode lane's step, and of one row in one layer of a prefill; 0 where
+  /// nothing was measured yet.
+  package var decodeSeconds = 0.0
+  package var prefillRowSeconds = 0.0
+
+  package init() {}
+}
+
+/// The work of one step, by index among the running sequences.
 package struct StepPlan: Equatable {
-  package struct Rows: Equatable {
-    /// Index among the running sequences, those admitted by this plan included.
+  package struct Chunk: Equatable {
     package let sequence: Int
     /// How many of its pending tokens.
     package let count: Int
@@ -16,74 +45,80 @@ package struct StepPlan: Equatable {
     }
   }
 
-  /// How many sequences leave the head of the queue.
-  package var admitted = 0
-  package var rows: [Rows] = []
+  /// Pages ran out: this sequence has to give up its own, and the step is planned again.
+  package var preempted: Int?
+  /// Sequences that decode.
+  package var decodes: [Int] = []
+  /// The prefill to begin, if none is under way.
+  package var chunks: [Chunk] = []
+  /// Layers that the prefill advances by.
+  package var prefillLayers = 0
 
   package init() {}
-}
 
-/// What planning needs to know: sequences in order of arrival, and pages.
-package struct SchedulerView {
-  package struct Running {
-    let pending: Int
-    let isPrefilling: Bool
+  package var isEmpty: Bool { preempted == nil && decodes.isEmpty && prefillLayers == 0 }
 
-    package init(pending: Int, isPrefilling: Bool) {
-      self.pending = pending
-      self.isPrefilling = isPrefilling
-    }
-  }
-
-  package struct Waiting {
-    let promptCount: Int
-    let pagesNeeded: Int
-
-    package init(promptCount: Int, pagesNeeded: Int) {
-      self.promptCount = promptCount
-      self.pagesNeeded = pagesNeeded
-    }
-  }
-
-  let running: [Running]
-  let waiting: [Waiting]
-  let freePages: Int
-
-  package init(running: [Running], waiting: [Waiting], freePages: Int) {
-    self.running = running
-    self.waiting = waiting
-    self.freePages = freePages
+  mutating func removeAll() {
+    preempted = nil
+    decodes.removeAll(keepingCapacity: true)
+    chunks.removeAll(keepingCapacity: true)
+    prefillLayers = 0
   }
 }
 
-/// First come, first served: every running answer advances by a token; prompts share one chunk in
-/// order of arrival; a sequence is admitted when all pages it may ever need are free, so that no
-/// running sequence can be left without. An answer without a length limit thus waits for the pages
-/// of a whole context.
+/// Every running answer decodes in every step. Prompts share a chunk in order of priority and
+/// arrival; it advances by as many layers as fit into the rest of the target step time. When pages
+/// run out the youngest sequence goes back to waiting.
 package struct Scheduler {
   let limits: EngineLimits
+  let layerCount: Int
 
-  package init(limits: EngineLimits) { self.limits = limits }
+  package init(limits: EngineLimits, layerCount: Int) {
+    self.limits = limits
+    self.layerCount = layerCount
+  }
 
-  package func plan(_ view: SchedulerView) -> StepPlan {
-    var plan = StepPlan()
-    var chunk = limits.prefillChunk
-    func schedule(_ sequence: Int, pending: Int, isPrefilling: Bool) {
-      let count = isPrefilling ? min(pending, chunk) : pending
-      if isPrefilling { chunk -= count }
-      if count > 0 { plan.rows.append(.init(sequence: sequence, count: count)) }
+  /// Whether a waiting sequence may begin. Each running sequence keeps a page to grow into, so that
+  /// a newcomer is not the next to be preempted.
+  /// - Parameters:
+  ///   - neededPages: for all its known tokens and one more, less those it shares.
+  ///   - revivedPages: cached pages it shares that nobody references yet.
+  package func admits(
+    neededPages: Int, revivedPages: Int, runningCount: Int, availablePages: Int
+  ) -> Bool {
+    runningCount < limits.maxSequences
+      && neededPages + revivedPages + runningCount <= availablePages
+  }
+
+  package func plan(_ view: SchedulerView, into plan: inout StepPlan) {
+    plan.removeAll()
+    var available = view.availablePages
+    for (index, sequence) in view.running.enumerated() where sequence.pending == 1 {
+      guard sequence.missingPages <= available else {
+        plan.preempted = view.running.count - 1
+        return
+      }
+      available -= sequence.missingPages
+      plan.decodes.append(index)
     }
-    for (index, sequence) in view.running.enumerated() {
-      schedule(index, pending: sequence.pending, isPrefilling: sequence.isPrefilling)
+    planPrefill(view, into: &plan)
+  }
+
+  private func planPrefill(_ view: SchedulerView, into plan: inout StepPlan) {
+    var rows = view.prefill?.rows ?? 0
+    if view.prefill == nil {
+      for (index, sequence) in view.running.enumerated() where sequence.pending > 1 {
+        let count = min(sequence.pending, limits.prefillChunk - rows)
+        guard count > 0 else { break }
+        plan.chunks.append(.init(sequence: index, count: count))
+        rows += count
+      }
     }
-    var freePages = view.freePages
-    for waiting in view.waiting {
-      let index = view.running.count + plan.admitted
-      guard index < limits.maxSequences, waiting.pagesNeeded <= freePages else { break }
-      freePages -= waiting.pagesNeeded
-      plan.admitted += 1
-      schedule(index, pending: waiting.promptCount, isPrefilling: true)
-    }
-    return plan
+    guard rows > 0 else { return }
+    let time = limits.targetStepSeconds - (plan.decodes.isEmpty ? 0 : view.decodeSeconds)
+    let layerSeconds = view.prefillRowSeconds * Double(rows)
+    let affordable = layerSeconds > 0 ? max(time / layerSeconds, 1) : 1
+    plan.prefillLayers = min(
+      view.prefill?.layers ?? layerCount, Int(min(affordable, Double(layerCount))))
   }
 }

@@ -1,45 +1,126 @@
-// A sequence between admission and its last token.
+// A sequence from its submission to its last token.
 
 import DeepSeek
 import Sampling
 
-/// What the engine knows of one running sequence.
-struct SequenceState {
+/// What the engine knows of one sequence. Touched on the engine's thread alone.
+final class SequenceState {
   let id: SequenceID
   let request: GenerationRequest
   let stream: TokenStream
-  let pages: [PageIndex]
   /// Prompt followed by the generated tokens.
   private(set) var tokens: [Int32]
+  /// Holds the latents; page i those of positions 64 i to 64 i + 63. Empty while it waits.
+  var pages: [PageIndex] = []
   /// Leading tokens whose latents are stored.
   private(set) var computed = 0
+  /// Positions whose MTP rows are stored.
+  var drafted = 1..<1
+  /// Leading tokens that came from the cache.
+  private var reusedCount = 0
+  /// What the MTP module expects to follow `tokens`, to be verified in the next step.
+  var drafts: [Int32] = []
+  var acceptance = DraftAcceptance()
   private(set) var sampler: Sampler
+  /// Tokens of the prompt whose log-probabilities were sent; the first one has none.
+  private var scoredTokens = 1
+  /// Whether it was never admitted.
+  private(set) var isNew = true
+  /// Whether the prefill under way computes some of its rows.
+  var isInPass = false
+  /// Whether nobody reads the answer any more.
+  var isCancelled = false
   /// Set with the last token.
   private(set) var finished: FinishReason?
 
-  init(_ submission: Submission, pages: [PageIndex]) {
+  init(_ submission: Submission) {
     id = submission.id
     request = submission.request
     stream = submission.stream
-    self.pages = pages
     tokens = request.prompt
-    tokens.reserveCapacity(request.prompt.count + request.maxTokens)
+    drafts.reserveCapacity(Speculation.maxDepth)
     sampler = Sampler(request.sampling, choice: request.choice, prompt: request.prompt)
   }
 
-  /// Tokens known but not yet computed: the rest of the prompt, or the last generated one.
+  /// Tokens known but not yet computed: what is missing of the prompt (after a preemption of the
+  /// answer, too), or the last generated token.
   var pending: Int { tokens.count - computed }
-  var isPrefilling: Bool { computed < request.prompt.count }
+  /// How many more tokens may be generated.
+  var remaining: Int { request.prompt.count + request.maxTokens - tokens.count }
+  var scoresPrompt: Bool { request.promptLogprobs != nil }
 
-  mutating func advance(by count: Int) {
-    precondition(count > 0 && count <= pending, "computed more than was known")
+  /// Whether this sequence comes before another, in the queue as well as in batches.
+  func precedes(_ other: SequenceState) -> Bool {
+    (request.priority, id.rawValue) < (other.request.priority, other.id.rawValue)
+  }
+
+  /// Pages to add before the next token can be computed.
+  var missingPages: Int {
+    computed / LatentStorage.tokensPerPage < pages.count ? 0 : 1
+  }
+
+  /// Whether the state of the position before `position`, where a pass began, is kept by its page:
+  /// so where a hit ended with a page.
+  func startsFromPage(at position: Int) -> Bool {
+    position > 0 && position == reusedCount
+      && position.isMultiple(of: LatentStorage.tokensPerPage)
+  }
+
+  // MARK: - Admission and preemption
+
+  /// The most leading positions that may come from the cache: a row is needed to go on from, and
+  /// log-probabilities of the prompt need the rows before their tokens.
+  var reusableCount: Int {
+    scoresPrompt ? min(scoredTokens - 1, tokens.count - 1) : tokens.count - 1
+  }
+
+  /// Begins to run with the latents of a prefix.
+  /// - Parameters:
+  ///   - pages: as many as the known tokens need.
+  ///   - computed: leading tokens whose latents they hold.
+  ///   - drafted: positions with MTP rows.
+  func admit(pages: [PageIndex], computed: Int, drafted: Range<Int>) {
+    self.pages = pages
+    self.computed = computed
+    self.drafted = drafted.isEmpty ? 1..<1 : drafted
+    reusedCount = computed
+    tokens.reserveCapacity(request.prompt.count + request.maxTokens)
+    if isNew {
+      isNew = false
+      stream.send(.started(cachedTokens: computed))
+    }
+  }
+
+  /// Goes back to waiting without any latents.
+  func preempt() {
+    pages = []
+    computed = 0
+    drafted = 1..<1
+    drafts.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: - Steps
+
+  /// The latents of the next `count` positions are stored now.
+  func advance(by count: Int) {
+    precondition(count > 0 && count <= pending, "computed more than is known")
     computed += count
-    if request.maxTokens == 0 && !isPrefilling { finished = .length }
+    if request.maxTokens == 0 && pending == 0 { finished = .length }
+  }
+
+  /// Sends the log-probability of the prompt's token at `position`, from the logits of the row
+  /// before it.
+  func score(_ logits: Span<Float>, position: Int) {
+    guard let top = request.promptLogprobs, position == scoredTokens,
+      position < request.prompt.count
+    else { return }
+    scoredTokens += 1
+    stream.send(.prompt([TokenLogprobs(logits, token: tokens[position], top: top)]))
   }
 
   /// Draws the next token, sends it, and notices when it was the last.
-  mutating func takeNext(from logits: Span<Float>) {
-    precondition(finished == nil && pending == 0, "a token out of turn")
+  func takeNext(from logits: Span<Float>) {
+    precondition(finished == nil, "a token after the last")
     let token = sampler.sample(logits, position: tokens.count)
     let logprobs = request.logprobs.map { TokenLogprobs(logits, token: token, top: $0) }
     stream.send(.token(token, logprobs))
@@ -47,8 +128,20 @@ struct SequenceState {
     sampler.accept(token)
     if request.stopTokens.contains(token) {
       finished = .stop
-    } else if tokens.count - request.prompt.count == request.maxTokens {
+    } else if remaining == 0 {
       finished = .length
     }
+  }
+
+  /// Appends the draft that the sampler would draw from the MTP module's logits.
+  func draw(draftFrom logits: Span<Float>) {
+    let draft = sampler.sample(logits, position: tokens.count + drafts.count)
+    sampler.accept(draft)
+    drafts.append(draft)
+  }
+
+  /// Takes the drafts out of the sampler's history again: they are guesses.
+  func forgetDrafts() {
+    for draft in drafts.reversed() { sampler.withdraw(draft) }
   }
 }

@@ -20,14 +20,18 @@ public final class TokenStream: Sendable {
   /// - Parameters:
   ///   - notify: called on the engine's thread when events wait that did not before.
   ///   - cancelled: called when the reader loses interest.
-  init(
+  package init(
     capacity: Int, notify: @escaping @Sendable () -> Void,
     cancelled: @escaping @Sendable () -> Void
   ) {
     self.capacity = capacity
     self.notify = notify
     self.cancelled = cancelled
+    state.withLock { $0.events.reserveCapacity(Self.usualBacklog) }
   }
+
+  /// Events that wait without the queue's growing: enough for a reader that keeps up.
+  private static let usualBacklog = 16
 
   /// Called by the engine.
   func send(_ event: GenerationEvent) {
@@ -42,11 +46,10 @@ public final class TokenStream: Sendable {
 
   /// Takes all events that wait.
   public func drain() -> [GenerationEvent] {
-    state.withLock { state in
-      var events: [GenerationEvent] = []
-      swap(&events, &state.events)
-      return events
-    }
+    var events: [GenerationEvent] = []
+    events.reserveCapacity(Self.usualBacklog)
+    state.withLock { swap(&events, &$0.events) }
+    return events
   }
 
   /// Ends the sequence: nothing more is computed for it. May be called at any time.

@@ -42,7 +42,7 @@ struct PlannedModel {
       pageCount: pageCount)
     memory = MemoryPlan(
       configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,
-      decodeRows: limits.prefillChunk + limits.decodeRows,
+      decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows, threads: threads)
   }
 
@@ -84,7 +84,7 @@ struct PlannedModel {
     let model = DeepSeekModel(
       weights: try ModelWeights(checkpoint), backend: backend,
       storage: LatentStorage(shape: latents, pageCount: limits.pageCount),
-      decodeRows: limits.prefillChunk + limits.decodeRows,
+      decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows)
     return try EngineHandle(model: model, limits: limits)
   }

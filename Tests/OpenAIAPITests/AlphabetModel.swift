@@ -18,7 +18,7 @@ final class AlphabetModel: LanguageModel {
   let expertLoads: [ExpertLoad] = []
   private let arena = ScratchArena()
   private let output: Rows
-  private let tokens = Mutex<[Int32]>([])
+  private let tokens = Mutex<[ForwardLane: [Int32]]>([:])
   /// Rows computed so far.
   let computed = Atomic<Int>(0)
   /// While set, `forward` waits: the engine is busy.
@@ -38,10 +38,12 @@ final class AlphabetModel: LanguageModel {
     }
   }
 
-  func decode(_ batch: ForwardBatch) {
+  func decode(_ batch: ForwardBatch) { compute(batch, .decode) }
+
+  func compute(_ batch: ForwardBatch, _ lane: ForwardLane) {
     while isHeld.load(ordering: .relaxed) { usleep(1000) }
     usleep(stepMicroseconds.load(ordering: .relaxed))
-    tokens.withLock { $0 = batch.tokens }
+    tokens.withLock { $0[lane] = batch.tokens }
     computed.add(batch.rowCount, ordering: .relaxed)
   }
 
@@ -51,7 +53,7 @@ final class AlphabetModel: LanguageModel {
     logits.fill(0.5)
     tokens.withLock { tokens in
       for (index, row) in rows.enumerated() {
-        logits[index, Int(Self.next(after: tokens[row]))] = 1.5
+        logits[index, Int(Self.next(after: tokens[lane]![row]))] = 1.5
       }
     }
     return logits
@@ -59,7 +61,7 @@ final class AlphabetModel: LanguageModel {
 }
 
 extension AlphabetModel {
-  func beginPrefill(_ batch: ForwardBatch) {}
+  func beginPrefill(_ batch: ForwardBatch) { compute(batch, .prefill) }
   func advancePrefill(layers: Int) -> Bool { true }
   func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
   func draftLogits(ofRows rows: some Collection<Int>) -> Rows { output.rows(0..<rows.count) }

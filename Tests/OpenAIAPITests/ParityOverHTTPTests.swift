@@ -26,7 +26,7 @@ struct ParityOverHTTPTests {
       weights: weights,
       backend: Backend(kernels: .best, pool: try WorkerPool(threadCount: 1)),
       storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
-      decodeRows: limits.prefillChunk + limits.decodeRows, prefillRows: limits.prefillChunk,
+      decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)
     return try TestServer(
       ServedModel(

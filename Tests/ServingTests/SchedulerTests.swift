@@ -1,50 +1,89 @@
 // Planning, without an engine.
 
+import DeepSeek
 import Serving
 import Testing
 
 @Suite("Scheduler")
 struct SchedulerTests {
-  typealias Rows = StepPlan.Rows
+  typealias Running = SchedulerView.Running
+  typealias Chunk = StepPlan.Chunk
 
-  let scheduler = Scheduler(limits: EngineTests.limits(sequences: 3, chunk: 16))
+  let scheduler = Scheduler(limits: EngineTests.limits(sequences: 3, chunk: 16), layerCount: 10)
 
-  private func plan(
-    _ running: [SchedulerView.Running], waiting: [SchedulerView.Waiting] = [], freePages: Int = 8
-  ) -> StepPlan {
-    scheduler.plan(SchedulerView(running: running, waiting: waiting, freePages: freePages))
+  private func plan(_ running: [Running], _ change: (inout SchedulerView) -> Void = { _ in })
+    -> StepPlan
+  {
+    var view = SchedulerView()
+    view.running = running
+    view.availablePages = 8
+    change(&view)
+    var plan = StepPlan()
+    scheduler.plan(view, into: &plan)
+    return plan
   }
 
-  @Test("answers advance by one, prompts share a chunk in order of arrival")
+  @Test("answers decode, prompts share a chunk in order")
   func chunk() {
-    let plan = plan([
-      .init(pending: 1, isPrefilling: false), .init(pending: 10, isPrefilling: true),
-      .init(pending: 30, isPrefilling: true),
-    ])
-    #expect(
-      plan.rows == [
-        Rows(sequence: 0, count: 1), .init(sequence: 1, count: 10),
-        .init(sequence: 2, count: 6),
-      ])
+    let plan = plan([Running(pending: 1), Running(pending: 10), Running(pending: 30)])
+    #expect(plan.decodes == [0])
+    #expect(plan.chunks == [Chunk(sequence: 1, count: 10), Chunk(sequence: 2, count: 6)])
+    #expect(self.plan([]).isEmpty)
   }
 
-  @Test("admission is in order, by places and by pages; the head of the queue is not passed")
+  @Test("a prefill under way goes on before another one begins")
+  func underWay() {
+    let plan = plan([Running(pending: 30, isInPass: true), Running(pending: 5)]) {
+      $0.prefill = (rows: 16, layers: 4)
+    }
+    #expect(plan.chunks.isEmpty)
+    #expect(plan.prefillLayers == 1, "nothing is known of its cost")
+  }
+
+  @Test("layers fill the target step time, at least one, at most what is left")
+  func layers() {
+    let decoding = [Running(pending: 1), Running(pending: 40, isInPass: true)]
+    func layers(rowSeconds: Double, decodeSeconds: Double, left: Int) -> Int {
+      plan(decoding) {
+        $0.prefill = (rows: 16, layers: left)
+        ($0.prefillRowSeconds, $0.decodeSeconds) = (rowSeconds, decodeSeconds)
+      }.prefillLayers
+    }
+    // The target is 50 ms; a layer takes 16 rows.
+    #expect(layers(rowSeconds: 0.0005, decodeSeconds: 0.01, left: 9) == 5)
+    #expect(layers(rowSeconds: 0.0005, decodeSeconds: 0.01, left: 3) == 3)
+    #expect(layers(rowSeconds: 0.0005, decodeSeconds: 0.2, left: 9) == 1)
+    #expect(layers(rowSeconds: 1, decodeSeconds: 0, left: 9) == 1)
+    #expect(layers(rowSeconds: 1e-300, decodeSeconds: 0, left: 9) == 9)
+  }
+
+  @Test("without decodes their cost does not count")
+  func prefillAlone() {
+    let plan = plan([Running(pending: 16)]) {
+      ($0.prefillRowSeconds, $0.decodeSeconds) = (0.0005, 1)
+    }
+    #expect(plan.prefillLayers == 6)
+  }
+
+  @Test("when pages run out the last sequence gives up its own")
+  func preemption() {
+    let starving = Running(pending: 1, missingPages: 1)
+    #expect(plan([starving, starving]) { $0.availablePages = 1 }.preempted == 1)
+    #expect(plan([starving, Running(pending: 9)]) { $0.availablePages = 0 }.preempted == 1)
+    #expect(plan([starving, Running(pending: 1)]) { $0.availablePages = 1 }.decodes == [0, 1])
+  }
+
+  @Test("admission leaves a page for each running sequence")
   func admission() {
-    let one = SchedulerView.Running(pending: 1, isPrefilling: false)
-    let small = SchedulerView.Waiting(promptCount: 4, pagesNeeded: 1)
-    let large = SchedulerView.Waiting(promptCount: 4, pagesNeeded: 7)
-    #expect(plan([one], waiting: [small, small, small]).admitted == 2)
-    #expect(plan([one], waiting: [small, large, small], freePages: 7).admitted == 1)
-    #expect(plan([one], waiting: [large, small], freePages: 6).admitted == 0)
-    #expect(plan([one], waiting: [large], freePages: 7).rows.last == Rows(sequence: 1, count: 4))
-  }
-
-  @Test("a full chunk admits but does not compute; nothing to do is an empty plan")
-  func limits() {
-    let filling = SchedulerView.Running(pending: 40, isPrefilling: true)
-    let plan = plan([filling], waiting: [.init(promptCount: 5, pagesNeeded: 1)])
-    #expect(plan.admitted == 1)
-    #expect(plan.rows == [Rows(sequence: 0, count: 16)])
-    #expect(self.plan([]) == StepPlan())
+    func admits(_ needed: Int, revived: Int = 0, running: Int, available: Int) -> Bool {
+      scheduler.admits(
+        neededPages: needed, revivedPages: revived, runningCount: running,
+        availablePages: available)
+    }
+    #expect(admits(8, running: 0, available: 8))
+    #expect(!admits(8, running: 1, available: 8))
+    #expect(admits(6, revived: 1, running: 1, available: 8))
+    #expect(!admits(6, revived: 2, running: 1, available: 8))
+    #expect(!admits(1, running: 3, available: 8), "all places are taken")
   }
 }

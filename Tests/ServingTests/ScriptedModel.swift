@@ -22,8 +22,9 @@ final class ScriptedModel: LanguageModel {
   let expertLoads: [ExpertLoad] = []
   private let arena = ScratchArena()
   private let output: Rows
+  private let prefilledLayers = Atomic<Int>(0)
   private let recorded = Mutex<[Step]>([])
-  private let nextTokens = Mutex<[Int32]>([])
+  private let nextTokens = Mutex<[ForwardLane: [Int32]]>([:])
   /// While set, `forward` waits: the engine is busy.
   let isHeld = Atomic<Bool>(false)
 
@@ -45,12 +46,14 @@ final class ScriptedModel: LanguageModel {
     return Array(tokens[prompt.count...])
   }
 
-  func decode(_ batch: ForwardBatch) {
+  func decode(_ batch: ForwardBatch) { compute(batch, .decode) }
+
+  private func compute(_ batch: ForwardBatch, _ lane: ForwardLane) {
     while isHeld.load(ordering: .relaxed) {}
     precondition(batch.rowCount <= rowCapacity)
     recorded.withLock { $0.append(Step(rows: batch.rowCount, segments: batch.segments.count)) }
     nextTokens.withLock { next in
-      next = zip(batch.tokens, batch.positions).map { Self.next(after: $0, at: $1) }
+      next[lane] = zip(batch.tokens, batch.positions).map { Self.next(after: $0, at: $1) }
     }
   }
 
@@ -58,13 +61,20 @@ final class ScriptedModel: LanguageModel {
     let logits = output.rows(0..<rows.count)
     logits.fill(0)
     nextTokens.withLock { next in
-      for (index, row) in rows.enumerated() { logits[index, Int(next[row])] = 5 }
+      for (index, row) in rows.enumerated() { logits[index, Int(next[lane]![row])] = 5 }
     }
     return logits
   }
 
-  func beginPrefill(_ batch: ForwardBatch) {}
-  func advancePrefill(layers: Int) -> Bool { true }
+  func beginPrefill(_ batch: ForwardBatch) {
+    compute(batch, .prefill)
+    prefilledLayers.store(0, ordering: .relaxed)
+  }
+
+  func advancePrefill(layers: Int) -> Bool {
+    prefilledLayers.add(layers, ordering: .relaxed).newValue == layerCount
+  }
+
   func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
   func draftLogits(ofRows rows: some Collection<Int>) -> Rows { output.rows(0..<rows.count) }
   func copyPage(slots: Int, from source: PageIndex, to target: PageIndex) {}

@@ -1,0 +1,189 @@
+// A sequence's way through the engine: queued, admitted, perhaps preempted, ended.
+
+import DeepSeek
+
+extension Engine {
+  /// Puts a sequence into the queue at its place.
+  func enqueue(_ sequence: SequenceState) {
+    insert(sequence, into: &waiting)
+  }
+
+  private func insert(_ sequence: SequenceState, into list: inout [SequenceState]) {
+    let index = list.lastIndex { $0.precedes(sequence) }.map { $0 + 1 } ?? 0
+    list.insert(sequence, at: index)
+  }
+
+  // MARK: - Admission
+
+  /// Lets waiting sequences begin, in order, as far as there is room.
+  func admitWaiting() {
+    while let sequence = waiting.first, running.count < limits.maxSequences {
+      guard !isPrefixUnderWay(sequence), admit(sequence) else { return }
+      waiting.removeFirst()
+      insert(sequence, into: &running)
+    }
+  }
+
+  private func admit(_ sequence: SequenceState) -> Bool {
+    var hit = pool.lookup(
+      sequence.tokens, limit: sequence.reusableCount, salt: sequence.request.cacheSalt)
+    let size = LatentStorage.tokensPerPage
+    let positions = min(sequence.tokens.count + 1, sequence.request.positionCount)
+    let total = (positions + size - 1) / size
+    func isAdmitted() -> Bool {
+      scheduler.admits(
+        neededPages: total - hit.pages.count, revivedPages: pool.revived(by: hit),
+        runningCount: running.count, availablePages: pool.availableCount)
+    }
+    if !isAdmitted() {
+      guard running.isEmpty else { return false }
+      // Alone, a sequence always fits, but perhaps not beside the page that it would copy from.
+      hit = PrefixHit()
+    }
+    begin(sequence, with: hit, pageCount: total)
+    return true
+  }
+
+  private func begin(_ sequence: SequenceState, with hit: PrefixHit, pageCount: Int) {
+    pool.acquire(hit)
+    var pages = hit.pages
+    while pages.count < pageCount {
+      guard let page = pool.allocate() else { preconditionFailure("admitted without pages") }
+      pages.append(page)
+    }
+    var computed = hit.tokenCount
+    if let source = hit.partialPage {
+      model.copyPage(slots: hit.partialSlots, from: source, to: pages[hit.pages.count])
+      pool.release(source)
+      // A copied page has no state for the next MTP row to start from: its last position is
+      // computed again.
+      if drafter.keepsRows { computed -= 1 }
+    }
+    if sequence.isNew {
+      inbox.leaveQueue(1)
+      monitor.recordPrompt(tokens: sequence.tokens.count, cached: computed)
+    }
+    sequence.admit(pages: pages, computed: computed, drafted: hit.drafted)
+  }
+
+  /// Whether the prefill of a running sequence will soon provide more of this one's prefix than the
+  /// cache does now: common prefixes are computed once.
+  private func isPrefixUnderWay(_ sequence: SequenceState) -> Bool {
+    guard limits.cachesPrefixes else { return false }
+    let size = LatentStorage.tokensPerPage
+    return running.contains { other in
+      guard other.pending > 1, other.request.cacheSalt == sequence.request.cacheSalt else {
+        return false
+      }
+      let end = (other.computed / size + 1) * size
+      return end <= sequence.reusableCount && end <= other.tokens.count
+        && other.tokens[..<end] == sequence.tokens[..<end]
+    }
+  }
+
+  // MARK: - Ends
+
+  func cancel(_ id: SequenceID) {
+    if let index = waiting.firstIndex(where: { $0.id == id }) {
+      if waiting[index].isNew { inbox.leaveQueue(1) }
+      waiting.remove(at: index)
+      monitor.recordCancellation()
+    } else if let sequence = running.first(where: { $0.id == id }), !sequence.isCancelled {
+      monitor.recordCancellation()
+      sequence.isCancelled = true
+      if !sequence.isInPass {
+        retire(sequence)
+      } else if prefillPass.entries.allSatisfy({ $0.sequence.isCancelled }) {
+        endPrefill()
+      }
+    }
+  }
+
+  /// Takes the pages of the last sequence for those before it. What it has said stays said; its
+  /// latents are computed again, as far as they do not survive in the cache.
+  func preempt(_ sequence: SequenceState) {
+    if sequence.isInPass { endPrefill() }
+    guard !sequence.isCancelled else { return }
+    monitor.recordPreemption()
+    retire(sequence)
+    sequence.preempt()
+    enqueue(sequence)
+  }
+
+  /// Forgets the prefill under way, with those of its sequences that nobody reads any more.
+  private func endPrefill() {
+    let entries = prefillPass.entries
+    abandonPrefill()
+    for entry in entries where entry.sequence.isCancelled { retire(entry.sequence) }
+  }
+
+  private func retire(_ sequence: SequenceState) {
+    running.removeAll { $0 === sequence }
+    pool.retire(
+      sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
+      salt: sequence.request.cacheSalt, drafted: sequence.drafted)
+  }
+
+  /// Ends answers that are finished, and drafts for the others.
+  func publish() {
+    if !plan.decodes.isEmpty { drafter.add(decodePass) }
+    if isPrefillFinished { drafter.add(prefillPass) }
+    let start = clock()
+    drafter.draft(with: model, &pool, spare: running.count, clock: clock)
+    if !plan.decodes.isEmpty {
+      let cost = decodePass.seconds + seconds(since: start)
+      view.decodeSeconds += (cost - view.decodeSeconds) / 8
+      endFinished(decodePass.entries)
+    }
+    if isPrefillFinished { publishPrefill() }
+  }
+
+  /// Brings the monitor's gauges up to date.
+  func report() {
+    monitor.recordPool(
+      running: running.count, waiting: waiting.count, free: pool.freeCount,
+      cached: pool.cachedCount, of: limits.pageCount)
+  }
+
+  /// Lets others share what the prefill computed.
+  private func publishPrefill() {
+    let entries = prefillPass.entries
+    monitor.recordPrefill(tokens: prefillPass.rowCount)
+    abandonPrefill()
+    for entry in entries {
+      let sequence = entry.sequence
+      if sequence.isCancelled {
+        retire(sequence)
+      } else if sequence.finished == nil {
+        pool.share(
+          &sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
+          salt: sequence.request.cacheSalt, drafted: &sequence.drafted)
+      }
+    }
+    endFinished(entries)
+  }
+
+  private func endFinished(_ entries: [LanePass.Entry]) {
+    for entry in entries where !entry.sequence.isCancelled {
+      guard let reason = entry.sequence.finished else { continue }
+      retire(entry.sequence)
+      monitor.recordEnd(reason)
+      entry.sequence.stream.send(.finished(reason))
+    }
+  }
+
+  /// Nil when every page is free, cached, or held by exactly the sequences that list it.
+  package var invariantViolation: String? {
+    if !pool.isConsistent(held: running.flatMap(\.pages)) { return "pages lost or shared" }
+    for sequence in running {
+      let covered = sequence.pages.count * LatentStorage.tokensPerPage
+      if covered < sequence.computed || sequence.pending < 1 { return "running without pages" }
+    }
+    if waiting.contains(where: { !$0.pages.isEmpty }) { return "waiting with pages" }
+    for list in [running, waiting]
+    where !zip(list, list.dropFirst()).allSatisfy({ $0.precedes($1) }) {
+      return "out of order"
+    }
+    return nil
+  }
+}

@@ -1,0 +1,217 @@
+// How many drafts each sequence gets in the next step: as many as make all of them together fastest,
+// by what passes of so many rows were measured to cost and how often drafts were right.
+//
+//   rate(k) = (sequences + expected accepted drafts) / (verification + draft passes)
+//
+// Drafts are added one by one, the most likely one first, and the best prefix of that order is
+// taken; the empty one is plain decoding.
+
+/// Chooses depths and learns from every step. A pure function of what was recorded.
+struct SpeculationPolicy {
+  /// A sequence that decodes in the next step.
+  struct Candidate {
+    var acceptance: DraftAcceptance
+    /// The most drafts it can use.
+    let limit: Int
+    /// What was chosen.
+    var depth = 0
+    /// Chance that all drafts up to the next one are right.
+    fileprivate var chance = 1.0
+
+    init(acceptance: DraftAcceptance, limit: Int) {
+      self.acceptance = acceptance
+      self.limit = limit
+    }
+  }
+
+  private let mode: Speculation
+  private let draftLimit: Int
+  private var verification: StepCosts
+  private var drafting: StepCosts
+  private var all = DraftAcceptance()
+  /// Seconds that may be spent on finding out whether another choice has become better.
+  private var probeCredit = 0.0
+  /// Steps of the probe under way.
+  private var probeSteps = 0
+  /// Whether drafts paid when that was last considered.
+  private var paid = true
+
+  /// The share of all time that probes may cost.
+  private static let probeShare = 0.004
+  /// A probe's length: the first drafts after a pause know little of the context.
+  private static let probeLength = 4
+  /// Drafts must promise this much more than plain decoding.
+  private static let margin = 1.02
+  /// Observations that the record of all sequences remembers.
+  private static let memory = 256.0
+
+  init(_ limits: EngineLimits, draftRows: Int) {
+    mode = limits.speculation
+    draftLimit = limits.draftsPerStep
+    verification = StepCosts(rows: limits.decodeRows)
+    drafting = StepCosts(rows: draftRows)
+  }
+
+  // MARK: - Measurements
+
+  mutating func recordVerification(rows: Int, seconds: Double) {
+    verification.record(rows: rows, seconds: seconds)
+    probeCredit += Self.probeShare * seconds
+  }
+
+  mutating func recordDrafting(rows: Int, seconds: Double) {
+    drafting.record(rows: rows, seconds: seconds)
+    probeCredit += Self.probeShare * seconds
+  }
+
+  mutating func record(drafted: Int, accepted: Int, of sequence: inout DraftAcceptance) {
+    sequence.record(drafted: drafted, accepted: accepted)
+    all.record(drafted: drafted, accepted: accepted, memory: Self.memory)
+  }
+
+  // MARK: - Choices
+
+  /// Whether it is worth keeping the MTP rows of prompts.
+  var coversPrompts: Bool {
+    switch mode {
+    case .off: false
+    case .fixed: true
+    case .auto: paid
+    }
+  }
+
+  /// Fills in the depth of each candidate. A sequence counts for its one token whatever its limit.
+  mutating func chooseDepths(_ candidates: inout [Candidate]) {
+    switch mode {
+    case .off: break
+    case .fixed(let depth):
+      for index in candidates.indices {
+        candidates[index].depth = min(depth, candidates[index].limit)
+      }
+    case .auto: chooseBestDepths(&candidates)
+    }
+  }
+
+  /// Whether the coming step should do without the drafts it has, to measure what it costs then.
+  /// - Parameters:
+  ///   - sequences: rows without drafts.
+  ///   - rows: rows with them.
+  mutating func sacrificesDrafts(sequences: Int, rows: Int) -> Bool {
+    guard mode == .auto, rows > sequences,
+      let cost = verification.seconds(Double(rows)), probeCredit >= cost
+    else { return false }
+    probeCredit -= cost
+    return true
+  }
+
+  private mutating func chooseBestDepths(_ candidates: inout [Candidate]) {
+    guard var outlook = Outlook(sequences: candidates.count, verification, drafting) else {
+      // Nothing was measured yet: begin with what is usual.
+      for index in candidates.indices { candidates[index].depth = min(1, candidates[index].limit) }
+      return
+    }
+    let plainRate = outlook.rate
+    var (bestRate, bestCount) = (plainRate * Self.margin, 0)
+    reset(&candidates)
+    for count in 0..<draftLimit {
+      guard let index = Self.mostLikely(candidates) else { break }
+      outlook.add(chance: candidates[index].chance, depth: candidates[index].depth)
+      grow(&candidates[index])
+      if outlook.rate > bestRate { (bestRate, bestCount) = (outlook.rate, count + 1) }
+    }
+    // The same order again, up to the best point.
+    reset(&candidates)
+    for _ in 0..<bestCount {
+      guard let index = Self.mostLikely(candidates) else { break }
+      grow(&candidates[index])
+    }
+    paid = bestCount > 0
+    if !paid { probe(&candidates, plainRate: plainRate) }
+  }
+
+  private func reset(_ candidates: inout [Candidate]) {
+    for index in candidates.indices {
+      candidates[index].depth = 0
+      candidates[index].chance = candidates[index].acceptance.chance(0, among: all)
+    }
+  }
+
+  private func grow(_ candidate: inout Candidate) {
+    candidate.depth += 1
+    guard candidate.depth < candidate.limit else { return }
+    candidate.chance *= candidate.acceptance.chance(candidate.depth, among: all)
+  }
+
+  private static func mostLikely(_ candidates: [Candidate]) -> Int? {
+    var best: Int?
+    for index in candidates.indices where candidates[index].depth < candidates[index].limit {
+      if best.map({ candidates[index].chance > candidates[$0].chance }) ?? true { best = index }
+    }
+    return best
+  }
+
+  /// Gives one sequence a draft for some steps, if that is not too dear.
+  private mutating func probe(_ candidates: inout [Candidate], plainRate: Double) {
+    guard let index = candidates.indices.first(where: { candidates[$0].limit > 0 }) else { return }
+    if probeSteps == 0 {
+      guard var outlook = Outlook(sequences: candidates.count, verification, drafting) else {
+        return
+      }
+      outlook.add(chance: 0, depth: 0)
+      let loss = outlook.seconds - outlook.tokens / plainRate
+      let price = loss * Double(Self.probeLength)
+      guard probeCredit >= price else { return }
+      probeCredit -= price
+      probeSteps = Self.probeLength
+    }
+    probeSteps -= 1
+    candidates[index].depth = 1
+  }
+}
+
+/// What a step with some drafts is expected to cost and to bring.
+private struct Outlook {
+  private let verification: StepCosts
+  private let drafting: StepCosts
+  /// Rows of the verification.
+  private var rows: Int
+  /// Expected tokens of the step.
+  private(set) var tokens: Double
+  /// Sequences with a draft at each depth.
+  private var drafts = SIMD8<Int>(repeating: 0)
+
+  /// Nil when nothing was measured yet.
+  init?(sequences: Int, _ verification: StepCosts, _ drafting: StepCosts) {
+    guard sequences > 0, verification.seconds(1) != nil else { return nil }
+    self.verification = verification
+    self.drafting = drafting
+    rows = sequences
+    tokens = Double(sequences)
+  }
+
+  /// Adds a draft at `depth` (from 0) that is right with some chance.
+  mutating func add(chance: Double, depth: Int) {
+    rows += 1
+    tokens += chance
+    drafts[depth] += 1
+  }
+
+  var rate: Double { tokens / seconds }
+
+  /// The verification pass and one draft pass per depth. The first one also computes the rows of
+  /// tokens that were accepted since.
+  var seconds: Double {
+    let plain = Double(rows - drafts.wrappedSum())
+    var sum = cost(verification, Double(rows))
+    for depth in 0..<Speculation.maxDepth where drafts[depth] > 0 {
+      let accepted = depth == 0 ? (tokens - plain) : 0
+      sum += cost(drafting, Double(drafts[depth]) + accepted)
+    }
+    return sum
+  }
+
+  /// Drafting that was never measured is taken for a quarter of a verification.
+  private func cost(_ costs: StepCosts, _ rows: Double) -> Double {
+    costs.seconds(rows) ?? (verification.seconds(rows) ?? 0) / 4
+  }
+}
