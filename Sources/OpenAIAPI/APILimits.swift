@@ -22,6 +22,10 @@ public enum APILimits {
   static let stopStringBytes = 1024
   static let stopTokens = 256
   static let logitBiasEntries = 1024
+  /// Ranks in the queue; wide enough for a time in seconds.
+  static let priority = Int(Int32.min)...Int(Int32.max)
+  /// Bytes of the name under which a tenant's prompts are cached.
+  static let cacheSaltBytes = 256
   /// Alternatives reported per token.
   static let topLogprobs = 20
   /// Log-probabilities of prompt tokens in one answer: prompt tokens x answers x alternatives.

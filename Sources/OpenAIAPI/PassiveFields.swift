@@ -36,9 +36,7 @@ extension RequestFields {
     ("spaces_between_special_tokens", [true]),
     ("logits_processors", [[]]),
     ("prompt_embeds", []),
-    ("priority", [0]),
     ("request_id", []),
-    ("cache_salt", []),
     ("vllm_xargs", []),
     ("kv_transfer_params", []),
   ]

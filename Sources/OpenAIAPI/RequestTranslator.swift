@@ -23,6 +23,7 @@ package struct RequestTranslator {
     try readStops()
     try readOutput()
     try readStream()
+    try readPlace()
     try fields.acceptInert()
     try fields.refuseUnsupported()
   }
@@ -34,6 +35,16 @@ package struct RequestTranslator {
     guard request.choiceCount <= limit else {
       throw fields.invalid(
         "n", "asks for \(request.choiceCount) answers in all, this server gives at most \(limit)")
+    }
+  }
+
+  /// vLLM's fields for the request's place in the queue and in the prefix cache.
+  private mutating func readPlace() throws(APIError) {
+    request.priority = try fields.integer("priority", in: APILimits.priority) ?? 0
+    request.cacheSalt = try fields.string("cache_salt")
+    if let salt = request.cacheSalt, !(1...APILimits.cacheSaltBytes).contains(salt.utf8.count) {
+      throw fields.invalid(
+        "cache_salt", "must have between 1 and \(APILimits.cacheSaltBytes) bytes")
     }
   }
 

@@ -63,6 +63,10 @@ package struct TranslatedRequest: Equatable {
   package var stopTokens: Set<Int32> = []
   package var text = TextOptions()
   package var output = OutputOptions()
+  /// Requests of a lower number go first.
+  package var priority = 0
+  /// Only requests of the same salt share what is cached of their prompts.
+  package var cacheSalt: String?
   /// Absent for an answer in one piece.
   package var stream: StreamOptions?
 
@@ -74,11 +78,12 @@ package struct TranslatedRequest: Equatable {
   package var choiceCount: Int { prompts.count * choicesPerPrompt }
 
   /// What the engine is asked for the answer at `index`.
-  func engineRequest(ofChoice index: Int) -> GenerationRequest {
+  package func engineRequest(ofChoice index: Int) -> GenerationRequest {
     let prompt = prompt(ofChoice: index)
     return GenerationRequest(
       prompt: prompt.tokens, sampling: sampling, choice: index % choicesPerPrompt,
       maxTokens: prompt.maxTokens, stopTokens: endTokens.union(stopTokens),
-      logprobs: output.logprobs, promptLogprobs: output.echo ? output.logprobs : nil)
+      logprobs: output.logprobs, promptLogprobs: output.echo ? output.logprobs : nil,
+      priority: priority, cacheSalt: cacheSalt)
   }
 }

@@ -69,6 +69,10 @@ struct RefusalTests {
       "\"prompt_logprobs\": 1",
       "prompt_logprobs"
     ),
+    ("\"priority\": 0.5", "priority"), ("\"priority\": \"1\"", "priority"),
+    ("\"priority\": 2147483648", "priority"), ("\"priority\": true", "priority"),
+    ("\"cache_salt\": \"\"", "cache_salt"), ("\"cache_salt\": 5", "cache_salt"),
+    ("\"cache_salt\": \"\(String(repeating: "s", count: 257))\"", "cache_salt"),
     ("\"structured_outputs\": {}", "structured_outputs"), ("\"guided_json\": {}", "guided_json"),
     ("\"response_format\": {\"type\": \"json_object\"}", "response_format"),
     ("\"truncate_prompt_tokens\": 5", "truncate_prompt_tokens"),
@@ -208,7 +212,8 @@ struct RefusalTests {
     arguments: [
       "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
       "repetition_penalty", "seed", "n", "max_tokens", "logprobs", "top_logprobs", "best_of",
-      "max_completion_tokens", "stop_token_ids", "logit_bias", "prompt", "min_tokens",
+      "max_completion_tokens", "stop_token_ids", "logit_bias", "prompt", "min_tokens", "priority",
+      "cache_salt",
     ])
   func extremes(key: String) throws {
     let numbers = [

@@ -3,6 +3,7 @@
 import JSON
 import OpenAIAPI
 import Sampling
+import Serving
 import Testing
 
 /// JSON text to a value; the tests' own literals are valid.
@@ -76,6 +77,15 @@ struct TranslationTests {
     },
     Effect("\"temperature\": null, \"stop\": null, \"logit_bias\": null, \"n\": null") {
       $0.sampling.temperature == 1 && $0.text.stops.isEmpty && $0.choicesPerPrompt == 1
+    },
+    Effect("\"priority\": -3") { $0.engineRequest(ofChoice: 0).priority == -3 },
+    Effect("\"priority\": 2147483647, \"cache_salt\": \"ä\"") {
+      let request = $0.engineRequest(ofChoice: 0)
+      return request.priority == 2_147_483_647 && request.cacheSalt == "ä"
+    },
+    Effect("\"priority\": null, \"cache_salt\": null") {
+      let request = $0.engineRequest(ofChoice: 0)
+      return request.priority == 0 && request.cacheSalt == nil
     },
     Effect("\"response_format\": {\"type\": \"text\"}, \"min_tokens\": 0") { _ in true },
   ]
