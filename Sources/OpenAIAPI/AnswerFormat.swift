@@ -4,18 +4,30 @@ import Glibc
 import JSON
 import Serving
 
-/// Tokens read and written so far.
-struct Usage: Equatable {
-  var promptTokens = 0
-  var completionTokens = 0
+/// Tokens read and written so far. Each prompt counts once, whatever the number of its answers.
+package struct Usage: Equatable {
+  private let promptTokens: Int
+  private let choicesPerPrompt: Int
+  private var cachedTokens = 0
+  private var completionTokens = 0
 
-  var json: JSONValue {
+  package init(_ request: TranslatedRequest) {
+    promptTokens = request.prompts.reduce(0) { $0 + $1.tokens.count }
+    choicesPerPrompt = request.choicesPerPrompt
+  }
+
+  /// Further answers to a prompt find there what the first one left, which is nobody's saving.
+  package mutating func add(_ delta: ChoiceDelta, choice: Int) {
+    completionTokens += delta.tokens.count
+    if choice.isMultiple(of: choicesPerPrompt) { cachedTokens += delta.cachedTokens }
+  }
+
+  package var json: JSONValue {
     [
       "prompt_tokens": .integer(promptTokens),
       "completion_tokens": .integer(completionTokens),
       "total_tokens": .integer(promptTokens + completionTokens),
-      // No prompt is kept for the next request.
-      "prompt_tokens_details": ["cached_tokens": 0],
+      "prompt_tokens_details": ["cached_tokens": .integer(cachedTokens)],
     ]
   }
 }

@@ -31,6 +31,8 @@ package struct TokenEntry: Equatable {
 /// What one choice has newly to say.
 package struct ChoiceDelta: Equatable {
   package var text = ""
+  /// Tokens of the prompt that were found in the prefix cache.
+  package var cachedTokens = 0
   /// The generated tokens.
   package var tokens: [Int32] = []
   /// Empty when none were asked for.
@@ -41,6 +43,7 @@ package struct ChoiceDelta: Equatable {
 
   package mutating func append(_ next: ChoiceDelta) {
     text += next.text
+    cachedTokens += next.cachedTokens
     tokens += next.tokens
     entries += next.entries
     end = end ?? next.end
@@ -79,8 +82,8 @@ package struct ChoiceAssembler {
     if isFinished { return delta }
     if !hasBegun { begin(&delta) }
     switch event {
-    case .started:
-      break
+    case .started(let cachedTokens):
+      delta.cachedTokens = cachedTokens
     case .prompt(let scored):
       for logprobs in scored { addPromptToken(logprobs, to: &delta) }
     case .token(let token, let logprobs):

@@ -23,7 +23,7 @@ struct StreamWriter {
     self.format = format
     self.header = header
     self.responder = responder
-    usage = Usage(promptTokens: request.prompts.reduce(0) { $0 + $1.tokens.count })
+    usage = Usage(request)
     hasBegun = Array(repeating: false, count: request.choiceCount)
     whole = Array(repeating: ChoiceDelta(), count: request.stream == nil ? request.choiceCount : 0)
   }
@@ -47,7 +47,7 @@ struct StreamWriter {
 
   /// Adds what a choice has newly to say.
   mutating func add(_ delta: ChoiceDelta, choice: Int) {
-    usage.completionTokens += delta.tokens.count
+    usage.add(delta, choice: choice)
     guard request.stream != nil else {
       whole[choice].append(delta)
       return

@@ -87,6 +87,24 @@ struct ErrorAndFlowTests {
     #expect(texts == ["bc", "bc", "bc"])
   }
 
+  @Test("a prompt that can never fit is refused before it is queued")
+  func neverFits() throws {
+    let service = try TestService()
+    let server = try TestServer(service.model)
+    let tokens = JSONValue.array(Array(repeating: 97, count: TestService.contextLength))
+    let long = String(repeating: "x", count: TestService.contextLength)
+    for (path, body) in [
+      ("/v1/completions", ["prompt": tokens]), ("/v1/completions", ["prompt": [[97], tokens]]),
+      ("/v1/chat/completions", ["messages": [["role": "user", "content": .string(long)]]]),
+    ] as [(String, JSONValue)] {
+      let answer = try server.post(path, body)
+      #expect(answer.status == 400)
+      #expect(answer.error["code"] == "context_length_exceeded")
+      #expect(answer.error["type"] == "invalid_request_error")
+    }
+    #expect(service.alphabet.computed.load(ordering: .relaxed) == 0)
+  }
+
   @Test("a client that goes away stops its request", arguments: [true, false])
   func disconnect(streams: Bool) throws {
     let service = try TestService()
