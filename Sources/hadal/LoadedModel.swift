@@ -39,7 +39,9 @@ struct PlannedModel {
       queueLength: options.maxSequences * Self.waitingPerRunning,
       prefillChunk: options.prefillChunk,
       contextLength: min(configuration.maxPositions, pageCount * LatentStorage.tokensPerPage),
-      pageCount: pageCount)
+      pageCount: pageCount, targetStepSeconds: options.targetStepMs / 1000,
+      speculation: try Self.speculation(options.mtp, configuration),
+      cachesPrefixes: !options.noPrefixCache)
     memory = MemoryPlan(
       configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,
       decodeRows: limits.decodeRows,
@@ -55,6 +57,21 @@ struct PlannedModel {
     let wanted = options.maxSequences * ((c.maxPositions + size - 1) / size)
     let affordable = Int(Double(max(free, 0)) * defaultPoolShare) / latents.bytesPerPage
     return max(1, min(wanted, affordable))
+  }
+
+  /// What was asked for, as far as the model has an MTP module to do it with.
+  private static func speculation(
+    _ wanted: Speculation, _ c: ModelConfiguration
+  ) throws -> Speculation {
+    if c.mtpLayerCount > 0 { return wanted }
+    if case .fixed(let depth) = wanted {
+      throw CommandError(
+        """
+        --mtp \(depth) needs an MTP module, which this model does not have \
+        (config.json: num_nextn_predict_layers is 0)
+        """)
+    }
+    return .off
   }
 
   /// Refuses what does not fit, with the sums.

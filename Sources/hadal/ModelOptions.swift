@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Compute
+import Serving
 
 enum LatentType: String, ExpressibleByArgument, CaseIterable {
   case bf16
@@ -15,8 +16,25 @@ enum Precision: String, ExpressibleByArgument, CaseIterable {
   case reference
 }
 
-enum Speculation: String, ExpressibleByArgument, CaseIterable {
-  case off
+extension Speculation: ExpressibleByArgument {
+  /// `auto`, `off` or a number of drafts.
+  public init?(argument: String) {
+    switch argument {
+    case "auto": self = .auto
+    case "off": self = .off
+    default:
+      guard let depth = Int(argument), (1...Self.maxDepth).contains(depth) else { return nil }
+      self = .fixed(depth)
+    }
+  }
+
+  public var defaultValueDescription: String {
+    switch self {
+    case .auto: "auto"
+    case .off: "off"
+    case .fixed(let depth): "\(depth)"
+    }
+  }
 }
 
 struct ModelOptions: ParsableArguments {
@@ -35,15 +53,24 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Sequences computed side by side; others wait.")
   var maxSequences = 8
 
-  @Option(help: "Rows of prompts in one step.")
+  @Option(help: "Rows of prompts that go through the layers together.")
   var prefillChunk = 512
 
   @Option(
     help: "reference keeps activations and latents in float32, to compare implementations.")
   var precision = Precision.fast
 
-  @Option(help: "Speculative decoding with the MTP module; only off in this version.")
-  var mtp = Speculation.off
+  @Option(
+    help: ArgumentHelp(
+      "Tokens that the MTP module drafts per step: as many as pay, none, or always so many.",
+      valueName: "auto|off|1-\(Speculation.maxDepth)"))
+  var mtp = Speculation.auto
+
+  @Option(help: "Milliseconds that computing prompts may hold up running answers at a time.")
+  var targetStepMs = 50.0
+
+  @Flag(help: "Forget prompts and answers at their end instead of caching them.")
+  var noPrefixCache = false
 
   var latentFormat: ElementFormat {
     kvType?.format ?? (precision == .reference ? .float32 : .bfloat16)
@@ -54,6 +81,9 @@ struct ModelOptions: ParsableArguments {
     try check("--kv-tokens", kvTokens, 1...(1 << 32))
     try check("--max-sequences", maxSequences, 1...1024)
     try check("--prefill-chunk", prefillChunk, 1...8192)
+    guard (1...10_000).contains(targetStepMs) else {
+      throw ValidationError("--target-step-ms \(targetStepMs) is not from 1 to 10000")
+    }
     if precision == .reference, kvType == .bf16 {
       throw ValidationError("--precision reference keeps latents in f32, not --kv-type bf16")
     }

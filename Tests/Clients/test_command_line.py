@@ -48,6 +48,9 @@ class Generate(unittest.TestCase):
             hadal(*arguments, "--threads", threads, "--prefill-chunk", chunk).stdout
             for threads in (1, 2, 3) for chunk in (16, 512)
         }
+        for mtp in ("auto", "off", 1, 8):
+            outputs.add(hadal(
+                *arguments, "--mtp", mtp, "--target-step-ms", 2.5, "--no-prefix-cache").stdout)
         self.assertEqual(len(outputs), 1)
 
 
@@ -77,6 +80,13 @@ class Refusals(unittest.TestCase):
         self.expect(["does not fit", "latents", "--kv-tokens"], "generate", "--prompt", "Hi",
                     "--kv-tokens", 1 << 32)
         self.expect(["--threads"], "generate", "--prompt", "Hi", "--threads", 0)
+        for depth in ("0", "9", "on", "-1", "1.5"):
+            self.expect(["--mtp", "1-8"], "generate", "--prompt", "Hi", "--mtp=" + depth)
+        for time in ("0", "0.99", "10000.5", "nan", "-inf", "soon"):
+            self.expect(["--target-step-ms"], "generate", "--prompt", "Hi",
+                        "--target-step-ms=" + time)
+        self.expect(["--mtp 2", "num_nextn_predict_layers"], "generate", "--model",
+                    PARITY / "v2_greedy_lite", "--prompt-tokens", "1", "--mtp", 2)
         self.expect(["either"], "generate")
 
     def test_damaged_checkpoints(self):
