@@ -75,11 +75,15 @@ struct ModelReport {
 
   private static func memory(_ planned: PlannedModel) -> [(String, JSONValue)] {
     let memory = planned.memory
+    let c = planned.configuration
+    let layerBytes = planned.latents.bytesPerToken / planned.latents.layerCount
     return [
       ("weights_bytes", .integer(memory.weights)), ("latents_bytes", .integer(memory.latents)),
       ("scratch_bytes", .integer(memory.scratch)), ("total_bytes", .integer(memory.total)),
       ("available_bytes", .integer(planned.budget.available)),
-      ("latent_bytes_per_token", .integer(planned.latents.bytesPerToken)),
+      ("latent_bytes_per_token", .integer(c.layerCount * layerBytes)),
+      ("mtp_latent_bytes_per_token", .integer(c.mtpLayerCount * layerBytes)),
+      ("bytes_per_page", .integer(planned.latents.bytesPerPage)),
       ("kv_tokens", .integer(planned.limits.pageCount * LatentStorage.tokensPerPage)),
       ("context_length", .integer(planned.limits.contextLength)),
       ("threads", .integer(planned.threads)),

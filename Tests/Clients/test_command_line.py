@@ -4,9 +4,11 @@
 """
 
 import json
+import math
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -54,14 +56,85 @@ class Generate(unittest.TestCase):
         self.assertEqual(len(outputs), 1)
 
 
+def write_model_with_v3_latents(folder):
+    """A model with the layers and latents of DeepSeek-V3, everything else small and zero."""
+    hidden, heads, rank, rope, nope, value, wide, experts = 64, 2, 512, 64, 16, 16, 32, 4
+    config = json.loads((PARITY / "v3_mtp" / "config.json").read_text()) | {
+        "hidden_size": hidden, "num_attention_heads": heads, "num_key_value_heads": heads,
+        "num_hidden_layers": 61, "first_k_dense_replace": 3, "num_nextn_predict_layers": 1,
+        "kv_lora_rank": rank, "qk_rope_head_dim": rope, "qk_nope_head_dim": nope,
+        "v_head_dim": value, "q_lora_rank": None, "intermediate_size": wide,
+        "moe_intermediate_size": wide, "n_routed_experts": experts, "n_shared_experts": 1,
+        "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
+    words = config["vocab_size"]
+    shapes = {"model.embed_tokens.weight": [words, hidden], "model.norm.weight": [hidden],
+              "lm_head.weight": [words, hidden]}
+
+    def unit(prefix):
+        shapes[prefix + "gate_proj.weight"] = shapes[prefix + "up_proj.weight"] = [wide, hidden]
+        shapes[prefix + "down_proj.weight"] = [hidden, wide]
+
+    for index in range(62):
+        layer = f"model.layers.{index}."
+        attention = layer + "self_attn."
+        shapes |= {
+            layer + "input_layernorm.weight": [hidden],
+            layer + "post_attention_layernorm.weight": [hidden],
+            attention + "q_proj.weight": [heads * (nope + rope), hidden],
+            attention + "kv_a_proj_with_mqa.weight": [rank + rope, hidden],
+            attention + "kv_a_layernorm.weight": [rank],
+            attention + "kv_b_proj.weight": [heads * (nope + value), rank],
+            attention + "o_proj.weight": [hidden, heads * value]}
+        if index < 3:
+            unit(layer + "mlp.")
+            continue
+        shapes[layer + "mlp.gate.weight"] = [experts, hidden]
+        shapes[layer + "mlp.gate.e_score_correction_bias"] = [experts]
+        for expert in range(experts):
+            unit(f"{layer}mlp.experts.{expert}.")
+        unit(layer + "mlp.shared_experts.")
+    shapes |= {layer + "enorm.weight": [hidden], layer + "hnorm.weight": [hidden],
+               layer + "eh_proj.weight": [hidden, 2 * hidden],
+               layer + "shared_head.norm.weight": [hidden]}
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    (folder / "config.json").write_text(json.dumps(config))
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+
+
 class Inspect(unittest.TestCase):
     def test_plan_adds_up(self):
         memory = json.loads(hadal("inspect", "--json").stdout)["memory"]
         parts = [memory[name + "_bytes"] for name in ("weights", "latents", "scratch")]
         self.assertEqual(memory["total_bytes"], sum(parts))
-        pool = memory["kv_tokens"] * memory["latent_bytes_per_token"]
-        self.assertEqual(memory["latents_bytes"], pool)
+        pages = memory["kv_tokens"] // 64
+        self.assertEqual(memory["latents_bytes"], pages * memory["bytes_per_page"])
         self.assertTrue(memory["fits"])
+
+    def test_options_change_the_plan(self):
+        def scratch(*options):
+            return json.loads(hadal("inspect", "--json", *options).stdout)["memory"]["scratch_bytes"]
+
+        self.assertLess(scratch("--mtp", "off"), scratch("--mtp", "auto"))
+        self.assertLess(scratch("--mtp", 1), scratch("--mtp", 8))
+        self.assertLess(scratch("--mtp", "off"), scratch("--mtp", "off", "--max-sequences", 64))
+
+    def test_latents_of_deepseek_v3(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_model_with_v3_latents(pathlib.Path(folder))
+            options = ["inspect", "--model", folder, "--kv-tokens", 128]
+            memory = json.loads(hadal(*options, "--json").stdout)["memory"]
+            self.assertEqual(memory["latent_bytes_per_token"], 70_272)
+            self.assertEqual(memory["mtp_latent_bytes_per_token"], 576 * 2)
+            # A page keeps a hidden state in float32 for the MTP module.
+            self.assertEqual(memory["bytes_per_page"], 64 * 62 * 576 * 2 + 64 * 4)
+            self.assertEqual(memory["latents_bytes"], 2 * memory["bytes_per_page"])
+            self.assertRegex(hadal(*options).stdout, r"latent_bytes_per_token +70272\n")
 
 
 class Refusals(unittest.TestCase):
