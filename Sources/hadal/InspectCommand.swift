@@ -13,12 +13,13 @@ struct InspectCommand: ParsableCommand {
     abstract: "Prints a model's architecture, its tensors by format, and the memory plan.")
 
   @OptionGroup var options: ModelOptions
+  @OptionGroup var speculation: SpeculationOptions
 
   @Flag(help: "Print one JSON object.")
   var json = false
 
   func run() throws {
-    let planned = try PlannedModel(options)
+    let planned = try PlannedModel(options, mtp: speculation.mtp)
     // Reads every name and shape, so that a checkpoint that would not load is reported here.
     _ = try ModelWeights(planned.checkpoint)
     let report = ModelReport(planned)

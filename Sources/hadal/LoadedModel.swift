@@ -25,7 +25,7 @@ struct PlannedModel {
   /// The share of free memory that the latent pool takes when nobody says otherwise.
   private static let defaultPoolShare = 0.5
 
-  init(_ options: ModelOptions) throws {
+  init(_ options: ModelOptions, mtp: Speculation) throws {
     directory = try ModelDirectory(options.model)
     checkpoint = try Checkpoint.open(directory: directory.path)
     configuration = try ModelConfiguration(checkpoint.configuration)
@@ -40,7 +40,7 @@ struct PlannedModel {
       prefillChunk: options.prefillChunk,
       contextLength: min(configuration.maxPositions, pageCount * LatentStorage.tokensPerPage),
       pageCount: pageCount, targetStepSeconds: options.targetStepMs / 1000,
-      speculation: try Self.speculation(options.mtp, configuration),
+      speculation: try Self.speculation(mtp, configuration),
       cachesPrefixes: !options.noPrefixCache)
     memory = MemoryPlan(
       configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Compute
-import Serving
 
 enum LatentType: String, ExpressibleByArgument, CaseIterable {
   case bf16
@@ -14,27 +13,6 @@ enum LatentType: String, ExpressibleByArgument, CaseIterable {
 enum Precision: String, ExpressibleByArgument, CaseIterable {
   case fast
   case reference
-}
-
-extension Speculation: ExpressibleByArgument {
-  /// `auto`, `off` or a number of drafts.
-  public init?(argument: String) {
-    switch argument {
-    case "auto": self = .auto
-    case "off": self = .off
-    default:
-      guard let depth = Int(argument), (1...Self.maxDepth).contains(depth) else { return nil }
-      self = .fixed(depth)
-    }
-  }
-
-  public var defaultValueDescription: String {
-    switch self {
-    case .auto: "auto"
-    case .off: "off"
-    case .fixed(let depth): "\(depth)"
-    }
-  }
 }
 
 struct ModelOptions: ParsableArguments {
@@ -59,12 +37,6 @@ struct ModelOptions: ParsableArguments {
   @Option(
     help: "reference keeps activations and latents in float32, to compare implementations.")
   var precision = Precision.fast
-
-  @Option(
-    help: ArgumentHelp(
-      "Tokens that the MTP module drafts per step: as many as pay, none, or always so many.",
-      valueName: "auto|off|1-\(Speculation.maxDepth)"))
-  var mtp = Speculation.auto
 
   @Option(help: "Milliseconds that computing prompts may hold up running answers at a time.")
   var targetStepMs = 50.0

@@ -23,6 +23,7 @@ struct ServeCommand: ParsableCommand {
       """)
 
   @OptionGroup var options: ModelOptions
+  @OptionGroup var speculation: SpeculationOptions
 
   @Option(help: "Address to listen on.")
   var host = "127.0.0.1"
@@ -48,7 +49,7 @@ struct ServeCommand: ParsableCommand {
   func run() throws {
     let start = MonotonicClock.nanoseconds
     let log = Logger(label: "hadal", quiet: false)
-    let planned = try PlannedModel(options)
+    let planned = try PlannedModel(options, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
       log.warning("no tokenizer.json: prompts must be token ids")
