@@ -75,14 +75,21 @@ struct PlannedModel {
   }
 
   /// Refuses what does not fit, with the sums.
-  func checkMemory() throws {
-    guard memory.total > budget.available else { return }
+  func checkMemory() throws { try Self.checkMemory(of: [self]) }
+
+  /// The same for several engines over the same weights.
+  static func checkMemory(of models: [PlannedModel]) throws {
+    let first = models[0]
+    let latents = models.reduce(0) { $0 + $1.memory.latents }
+    let scratch = models.reduce(0) { $0 + $1.memory.scratch }
+    let total = first.memory.weights + latents + scratch
+    guard total > first.budget.available else { return }
     throw CommandError(
       """
-      the model does not fit: weights \(ByteCount(memory.weights)) + latents for \
-      \(limits.pageCount * LatentStorage.tokensPerPage) tokens \(ByteCount(memory.latents)) + \
-      scratch \(ByteCount(memory.scratch)) = \(ByteCount(memory.total)), but only \
-      \(ByteCount(budget.available)) are free of \(ByteCount(budget.total)); \
+      the model does not fit: weights \(ByteCount(first.memory.weights)) + latents for \
+      \(first.limits.pageCount * LatentStorage.tokensPerPage) tokens \(ByteCount(latents)) + \
+      scratch \(ByteCount(scratch)) = \(ByteCount(total)), but only \
+      \(ByteCount(first.budget.available)) are free of \(ByteCount(first.budget.total)); \
       lower --kv-tokens, --prefill-chunk or --max-sequences
       """)
   }
@@ -97,9 +104,17 @@ struct PlannedModel {
         "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
         "threads": "\(threads)", "kernels": "\(Kernels.best.tier)",
       ])
-    let backend = Backend(kernels: .best, pool: try WorkerPool(threadCount: threads))
+    return try startEngine(ModelWeights(checkpoint), startBackend())
+  }
+
+  func startBackend() throws -> Backend {
+    Backend(kernels: .best, pool: try WorkerPool(threadCount: threads))
+  }
+
+  /// Several engines may share weights and backend, if only one at a time has work.
+  func startEngine(_ weights: ModelWeights, _ backend: Backend) throws -> EngineHandle {
     let model = DeepSeekModel(
-      weights: try ModelWeights(checkpoint), backend: backend,
+      weights: weights, backend: backend,
       storage: LatentStorage(shape: latents, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows)

@@ -1,0 +1,66 @@
+// One answer of a measurement, and when its tokens came.
+
+import Dispatch
+import Platform
+import Serving
+import Synchronization
+
+/// Takes the time of each token on the engine's own thread as it is sent, so that no other thread
+/// has to run beside the computation.
+final class BenchStream: Sendable {
+  /// Times are nanoseconds of the monotonic clock.
+  struct Record {
+    var submitted: UInt64 = 0
+    var cachedTokens = 0
+    var times: [UInt64] = []
+    /// Why the engine did not take the request.
+    var refusal: ServingError?
+    fileprivate var stream: TokenStream?
+  }
+
+  private let request: GenerationRequest
+  private let state = Mutex(Record())
+  private let ended: @Sendable () -> Void
+
+  /// - Parameter ended: called when the answer has ended, on the engine's thread, or was refused.
+  init(_ request: GenerationRequest, ended: @escaping @Sendable () -> Void) {
+    self.request = request
+    self.ended = ended
+  }
+
+  var record: Record { state.withLock { $0 } }
+
+  /// Submits the request. May be called from any thread.
+  func start(_ engine: EngineHandle) {
+    let wasTaken = state.withLock { state in
+      state.times.reserveCapacity(request.maxTokens)
+      state.submitted = MonotonicClock.nanoseconds
+      do throws(ServingError) {
+        // The first event waits for this lock, and thus for the stream to be known.
+        state.stream = try engine.submit(request) { [self] in take() }
+      } catch {
+        state.refusal = error
+      }
+      return state.stream != nil
+    }
+    if !wasTaken { ended() }
+  }
+
+  private func take() {
+    let isOver = state.withLock { state in
+      var isOver = false
+      for event in state.stream?.drain() ?? [] {
+        switch event {
+        case .started(let cachedTokens): state.cachedTokens = cachedTokens
+        case .prompt: break
+        case .token: state.times.append(MonotonicClock.nanoseconds)
+        case .finished: isOver = true
+        }
+      }
+      // The stream holds on to this object until it is let go.
+      if isOver { state.stream = nil }
+      return isOver
+    }
+    if isOver { ended() }
+  }
+}
