@@ -50,9 +50,6 @@ public final class EngineHandle: Sendable {
     }
   }
 
-  /// What the engine has done so far.
-  public var statistics: EngineStatistics { EngineStatistics() }
-
   /// Seconds since the running step began; nil while the engine has nothing to do.
   public var stepAge: Double? { monitor.age }
   /// What the engine has done so far.
