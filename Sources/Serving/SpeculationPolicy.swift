@@ -31,6 +31,8 @@ struct SpeculationPolicy {
   private var all = DraftAcceptance()
   /// Seconds that may be spent on finding out whether another choice has become better.
   private var probeCredit = 0.0
+  /// Steps with drafts.
+  private var steps = 0
   /// Steps of the probe under way.
   private var probeSteps = 0
   /// Whether drafts paid when that was last considered.
@@ -38,6 +40,9 @@ struct SpeculationPolicy {
 
   /// The share of all time that probes may cost.
   private static let probeShare = 0.004
+  /// Plain steps of a new number of sequences that are measured soon, one in so many.
+  private static let firstLook = 6
+  private static let firstInterval = 3
   /// A probe's length: the first drafts after a pause know little of the context.
   private static let probeLength = 4
   /// Drafts must promise this much more than plain decoding.
@@ -97,9 +102,15 @@ struct SpeculationPolicy {
   ///   - sequences: rows without drafts.
   ///   - rows: rows with them.
   mutating func sacrificesDrafts(sequences: Int, rows: Int) -> Bool {
-    guard mode == .auto, rows > sequences,
-      let cost = verification.seconds(Double(rows)), probeCredit >= cost
-    else { return false }
+    guard mode == .auto, rows > sequences, let cost = verification.seconds(Double(rows)) else {
+      return false
+    }
+    steps += 1
+    if verification.count(rows: sequences) < Self.firstLook {
+      // Everything is compared with it: look soon.
+      return steps.isMultiple(of: Self.firstInterval)
+    }
+    guard probeCredit >= cost else { return false }
     probeCredit -= cost
     return true
   }
