@@ -4,20 +4,22 @@
 ///
 /// Position i counts only where the drafts before it were right, so that the chance of n drafts in
 /// a row is the product of the first n.
-struct DraftAcceptance {
+package struct DraftAcceptance {
   /// Share of right drafts, over the last observations.
   private var share = SIMD8<Double>(repeating: 0)
   private var observations = SIMD8<Double>(repeating: 0)
 
-  /// How many observations the running mean remembers.
-  private static let memory = 32.0
-  /// What the drafts of a new engine are believed to be worth; for a sequence, what all sequences
-  /// have shown is.
+  /// What drafts are believed to be worth at first. Later a position is believed to be like the one
+  /// before it, and a sequence to be like all.
   private static let prior = 0.6
   private static let priorWeight = 4.0
 
+  /// Nothing observed yet.
+  package init() {}
+
   /// Records that `accepted` of `drafted` drafts in a row were right.
-  mutating func record(drafted: Int, accepted: Int, memory: Double = memory) {
+  /// - Parameter memory: how many observations the running mean remembers.
+  package mutating func record(drafted: Int, accepted: Int, memory: Double = 32) {
     for position in 0..<min(drafted, accepted + 1) {
       let weight = 1 / (min(observations[position], memory) + 1)
       share[position] += weight * ((position < accepted ? 1 : 0) - share[position])
@@ -27,8 +29,8 @@ struct DraftAcceptance {
 
   /// The chance that the draft at `position` is right when those before it were.
   /// - Parameter all: what is known of all sequences; nil for that record itself.
-  func chance(_ position: Int, among all: DraftAcceptance? = nil) -> Double {
-    let prior = all?.chance(position) ?? Self.prior
+  package func chance(_ position: Int, among all: DraftAcceptance? = nil) -> Double {
+    let prior = all?.chance(position) ?? (position > 0 ? chance(position - 1) : Self.prior)
     let count = observations[position]
     return (share[position] * count + prior * Self.priorWeight) / (count + Self.priorWeight)
   }

@@ -14,7 +14,8 @@ struct Drafter {
     /// The first of its rows in the lane's pass, and that row's position.
     let firstRow: Int
     let firstPosition: Int
-    /// The last position whose MTP row can be computed: its token and the state before it are known.
+    /// The last position whose MTP row can be computed: its token and the state before it are
+    /// known.
     let lastPosition: Int
     /// Index among the candidates; nil while its prompt is not finished.
     let candidate: Int?

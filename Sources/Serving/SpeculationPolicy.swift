@@ -1,5 +1,5 @@
-// How many drafts each sequence gets in the next step: as many as make all of them together fastest,
-// by what passes of so many rows were measured to cost and how often drafts were right.
+// How many drafts each sequence gets in the next step: as many as make all of them together
+// fastest, by what passes of so many rows were measured to cost and how often drafts were right.
 //
 //   rate(k) = (sequences + expected accepted drafts) / (verification + draft passes)
 //
@@ -7,18 +7,18 @@
 // taken; the empty one is plain decoding.
 
 /// Chooses depths and learns from every step. A pure function of what was recorded.
-struct SpeculationPolicy {
+package struct SpeculationPolicy {
   /// A sequence that decodes in the next step.
-  struct Candidate {
+  package struct Candidate {
     var acceptance: DraftAcceptance
     /// The most drafts it can use.
     let limit: Int
     /// What was chosen.
-    var depth = 0
+    package fileprivate(set) var depth = 0
     /// Chance that all drafts up to the next one are right.
     fileprivate var chance = 1.0
 
-    init(acceptance: DraftAcceptance, limit: Int) {
+    package init(acceptance: DraftAcceptance, limit: Int) {
       self.acceptance = acceptance
       self.limit = limit
     }
@@ -46,11 +46,11 @@ struct SpeculationPolicy {
   /// A probe's length: the first drafts after a pause know little of the context.
   private static let probeLength = 4
   /// Drafts must promise this much more than plain decoding.
-  private static let margin = 1.02
+  private static let margin = 1.05
   /// Observations that the record of all sequences remembers.
   private static let memory = 256.0
 
-  init(_ limits: EngineLimits, draftRows: Int) {
+  package init(_ limits: EngineLimits, draftRows: Int) {
     mode = limits.speculation
     draftLimit = limits.draftsPerStep
     verification = StepCosts(rows: limits.decodeRows)
@@ -59,17 +59,17 @@ struct SpeculationPolicy {
 
   // MARK: - Measurements
 
-  mutating func recordVerification(rows: Int, seconds: Double) {
+  package mutating func recordVerification(rows: Int, seconds: Double) {
     verification.record(rows: rows, seconds: seconds)
     probeCredit += Self.probeShare * seconds
   }
 
-  mutating func recordDrafting(rows: Int, seconds: Double) {
+  package mutating func recordDrafting(rows: Int, seconds: Double) {
     drafting.record(rows: rows, seconds: seconds)
     probeCredit += Self.probeShare * seconds
   }
 
-  mutating func record(drafted: Int, accepted: Int, of sequence: inout DraftAcceptance) {
+  package mutating func record(drafted: Int, accepted: Int, of sequence: inout DraftAcceptance) {
     sequence.record(drafted: drafted, accepted: accepted)
     all.record(drafted: drafted, accepted: accepted, memory: Self.memory)
   }
@@ -77,7 +77,7 @@ struct SpeculationPolicy {
   // MARK: - Choices
 
   /// Whether it is worth keeping the MTP rows of prompts.
-  var coversPrompts: Bool {
+  package var coversPrompts: Bool {
     switch mode {
     case .off: false
     case .fixed: true
@@ -86,7 +86,7 @@ struct SpeculationPolicy {
   }
 
   /// Fills in the depth of each candidate. A sequence counts for its one token whatever its limit.
-  mutating func chooseDepths(_ candidates: inout [Candidate]) {
+  package mutating func chooseDepths(_ candidates: inout [Candidate]) {
     switch mode {
     case .off: break
     case .fixed(let depth):
@@ -101,7 +101,7 @@ struct SpeculationPolicy {
   /// - Parameters:
   ///   - sequences: rows without drafts.
   ///   - rows: rows with them.
-  mutating func sacrificesDrafts(sequences: Int, rows: Int) -> Bool {
+  package mutating func sacrificesDrafts(sequences: Int, rows: Int) -> Bool {
     guard mode == .auto, rows > sequences, let cost = verification.seconds(Double(rows)) else {
       return false
     }
@@ -170,7 +170,7 @@ struct SpeculationPolicy {
       }
       outlook.add(chance: 0, depth: 0)
       let loss = outlook.seconds - outlook.tokens / plainRate
-      let price = loss * Double(Self.probeLength)
+      let price = max(loss, drafting.seconds(1) ?? 0) * Double(Self.probeLength)
       guard probeCredit >= price else { return }
       probeCredit -= price
       probeSteps = Self.probeLength

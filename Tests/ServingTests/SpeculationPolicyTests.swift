@@ -1,0 +1,161 @@
+// Depths on simulated machines: what drafting costs and brings is known there, so the choice can be
+// held against every fixed one.
+
+import Serving
+import TestSupport
+import Testing
+
+/// A machine with a model whose passes cost what the test says, and whose drafts are right as often
+/// as it says.
+private struct SimulatedMachine {
+  /// Seconds of a verification and of a draft pass by rows.
+  let verification: (Int) -> Double
+  let drafting: (Int) -> Double
+  /// Chance that a draft is right when those before it were.
+  let acceptance: Double
+  /// Passes vary by this share either way; one in 50 takes five times as long.
+  var noise = 0.2
+  var generator: SeededGenerator
+
+  private mutating func noisy(_ seconds: Double) -> Double {
+    let factor = Double.random(in: 1 - noise...1 + noise, using: &generator)
+    return seconds * factor * (Int.random(in: 0..<50, using: &generator) == 0 ? 5 : 1)
+  }
+
+  /// Tokens per second of some sequences over a number of steps.
+  mutating func rate(_ speculation: Speculation, sequences: Int, steps: Int) -> Double {
+    var limits = EngineTests.limits(sequences: sequences)
+    limits.speculation = speculation
+    var policy = SpeculationPolicy(limits, draftRows: 1000)
+    var records = [DraftAcceptance](repeating: DraftAcceptance(), count: sequences)
+    var depths = [Int](repeating: 0, count: sequences)
+    var (tokens, time) = (0, 0.0)
+    for _ in 0..<steps {
+      let drafts = depths.reduce(0, +)
+      if policy.sacrificesDrafts(sequences: sequences, rows: sequences + drafts) {
+        depths = depths.map { _ in 0 }
+      }
+      let rows = sequences + depths.reduce(0, +)
+      let cost = noisy(verification(rows))
+      policy.recordVerification(rows: rows, seconds: cost)
+      time += cost
+      tokens += sequences
+      for index in 0..<sequences where depths[index] > 0 {
+        var accepted = 0
+        while accepted < depths[index], Double.random(in: 0..<1, using: &generator) < acceptance {
+          accepted += 1
+        }
+        policy.record(drafted: depths[index], accepted: accepted, of: &records[index])
+        tokens += accepted
+      }
+      var candidates = records.map { SpeculationPolicy.Candidate(acceptance: $0, limit: 8) }
+      policy.chooseDepths(&candidates)
+      depths = candidates.map(\.depth)
+      for depth in 0..<8 {
+        let rows = depths.count { $0 > depth }
+        guard rows > 0 else { break }
+        let cost = noisy(drafting(rows))
+        policy.recordDrafting(rows: rows, seconds: cost)
+        time += cost
+      }
+    }
+    return Double(tokens) / time
+  }
+}
+
+@Suite("Speculation policy")
+struct SpeculationPolicyTests {
+  /// Cost of one row, of another one, and of a draft row, in milliseconds.
+  static let machines: [(first: Double, further: Double, draft: Double)] = [
+    (10, 1, 1), (10, 5, 2), (10, 9, 3), (10, 10, 10), (1, 0.2, 0.1),
+  ]
+
+  private func machine(
+    _ costs: (first: Double, further: Double, draft: Double), acceptance: Double, seed: UInt64
+  ) -> SimulatedMachine {
+    SimulatedMachine(
+      verification: { (costs.first + costs.further * Double($0 - 1)) / 1000 },
+      drafting: { costs.draft * (1 + 0.5 * Double($0 - 1)) / 1000 }, acceptance: acceptance,
+      generator: SeededGenerator(seed: seed))
+  }
+
+  @Test(
+    "near the best fixed depth, and never slower than none",
+    arguments: machines.indices, [0, 0.3, 0.8, 0.95])
+  func nearBest(index: Int, acceptance: Double) {
+    let seed = UInt64.random(in: 0 ... .max)
+    let costs = Self.machines[index]
+    for sequences in [1, 3, 8] {
+      func rate(_ speculation: Speculation) -> Double {
+        var machine = machine(costs, acceptance: acceptance, seed: seed)
+        return machine.rate(speculation, sequences: sequences, steps: 4000)
+      }
+      let auto = rate(.auto)
+      let plain = rate(.off)
+      // More drafts than one per sequence, or eight, are never tried.
+      let depths = sequences == 1 ? [1, 2, 4, 8] : [1]
+      let best = depths.map { rate(.fixed($0)) }.max()!
+      let comment: Comment =
+        "seed \(seed), \(sequences) sequences: auto \(auto), off \(plain), best \(best)"
+      #expect(auto > 0.97 * plain, comment)
+      #expect(auto > 0.93 * best, comment)
+    }
+  }
+
+  @Test("fixed depths are kept, as far as a sequence can use them")
+  func fixed() {
+    var limits = EngineTests.limits(sequences: 2)
+    limits.speculation = .fixed(3)
+    var policy = SpeculationPolicy(limits, draftRows: 10)
+    var candidates = [5, 2].map {
+      SpeculationPolicy.Candidate(acceptance: DraftAcceptance(), limit: $0)
+    }
+    policy.chooseDepths(&candidates)
+    #expect(candidates.map(\.depth) == [3, 2])
+    let sacrifices = policy.sacrificesDrafts(sequences: 2, rows: 7)
+    #expect(!sacrifices)
+    limits.speculation = .off
+    policy = SpeculationPolicy(limits, draftRows: 10)
+    candidates = [.init(acceptance: DraftAcceptance(), limit: 5)]
+    policy.chooseDepths(&candidates)
+    #expect(candidates.map(\.depth) == [0])
+  }
+
+  @Test("drafts go to the sequences whose drafts are right")
+  func sequences() {
+    var policy = SpeculationPolicy(EngineTests.limits(sequences: 2), draftRows: 10)
+    var good = DraftAcceptance()
+    var bad = DraftAcceptance()
+    for _ in 0..<100 {
+      policy.record(drafted: 2, accepted: 2, of: &good)
+      policy.record(drafted: 2, accepted: 0, of: &bad)
+    }
+    for rows in 1...10 { policy.recordVerification(rows: rows, seconds: 1 + 0.5 * Double(rows)) }
+    for rows in 1...10 { policy.recordDrafting(rows: rows, seconds: 0.2) }
+    var candidates = [bad, good].map { SpeculationPolicy.Candidate(acceptance: $0, limit: 8) }
+    policy.chooseDepths(&candidates)
+    #expect(candidates[0].depth == 0)
+    #expect(candidates[1].depth >= 2)
+  }
+}
+
+@Suite("Step costs")
+struct StepCostsTests {
+  @Test("medians, straight lines between them, and a level that all share")
+  func costs() throws {
+    var costs = StepCosts(rows: 20)
+    #expect(costs.seconds(3) == nil)
+    for value in [2.0, 2, 30, 2, 2] { costs.record(rows: 4, seconds: value) }
+    let four = try #require(costs.seconds(4))
+    #expect(abs(four - 2) < 0.3, "one slow pass says little: \(four)")
+    for _ in 0..<50 { costs.record(rows: 8, seconds: 3) }
+    let (low, middle, high) = (costs.seconds(4)!, costs.seconds(6)!, costs.seconds(8)!)
+    #expect(abs(high - 3) < 0.01)
+    #expect(abs(middle - (low + high) / 2) < 1e-9)
+    // Everything becomes twice as slow: it shows at eight rows and is believed of four too.
+    for _ in 0..<300 { costs.record(rows: 8, seconds: 6) }
+    #expect(abs(costs.seconds(8)! - 6) < 0.1)
+    #expect(costs.seconds(4)! > 1.5 * low)
+    #expect(costs.seconds(1)! < costs.seconds(4)! && costs.seconds(20)! > costs.seconds(8)!)
+  }
+}
