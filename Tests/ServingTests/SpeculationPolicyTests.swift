@@ -22,7 +22,7 @@ private struct SimulatedMachine {
     return seconds * factor * (Int.random(in: 0..<50, using: &generator) == 0 ? 5 : 1)
   }
 
-  /// Tokens per second of some sequences over a number of steps.
+  /// Tokens per second of some sequences over a number of steps, had there been no noise.
   mutating func rate(_ speculation: Speculation, sequences: Int, steps: Int) -> Double {
     var limits = EngineTests.limits(sequences: sequences)
     limits.speculation = speculation
@@ -36,9 +36,8 @@ private struct SimulatedMachine {
         depths = depths.map { _ in 0 }
       }
       let rows = sequences + depths.reduce(0, +)
-      let cost = noisy(verification(rows))
-      policy.recordVerification(rows: rows, seconds: cost)
-      time += cost
+      policy.recordVerification(rows: rows, seconds: noisy(verification(rows)))
+      time += verification(rows)
       tokens += sequences
       for index in 0..<sequences where depths[index] > 0 {
         var accepted = 0
@@ -54,9 +53,8 @@ private struct SimulatedMachine {
       for depth in 0..<8 {
         let rows = depths.count { $0 > depth }
         guard rows > 0 else { break }
-        let cost = noisy(drafting(rows))
-        policy.recordDrafting(rows: rows, seconds: cost)
-        time += cost
+        policy.recordDrafting(rows: rows, seconds: noisy(drafting(rows)))
+        time += drafting(rows)
       }
     }
     return Double(tokens) / time
@@ -145,7 +143,7 @@ struct StepCostsTests {
   func costs() throws {
     var costs = StepCosts(rows: 20)
     #expect(costs.seconds(3) == nil)
-    for value in [2.0, 2, 30, 2, 2] { costs.record(rows: 4, seconds: value) }
+    for value in [2.0, 2, 30, 2, 2, 2] { costs.record(rows: 4, seconds: value) }
     let four = try #require(costs.seconds(4))
     #expect(abs(four - 2) < 0.3, "one slow pass says little: \(four)")
     for _ in 0..<50 { costs.record(rows: 8, seconds: 3) }
