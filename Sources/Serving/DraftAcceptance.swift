@@ -13,6 +13,9 @@ package struct DraftAcceptance {
   /// before it, and a sequence to be like all.
   private static let prior = 0.6
   private static let priorWeight = 4.0
+  /// The most likely of several sequences is likely to be overrated: each is believed to be much
+  /// like all.
+  private static let sequencePriorWeight = 16.0
 
   /// Nothing observed yet.
   package init() {}
@@ -31,7 +34,8 @@ package struct DraftAcceptance {
   /// - Parameter all: what is known of all sequences; nil for that record itself.
   package func chance(_ position: Int, among all: DraftAcceptance? = nil) -> Double {
     let prior = all?.chance(position) ?? (position > 0 ? chance(position - 1) : Self.prior)
+    let weight = all == nil ? Self.priorWeight : Self.sequencePriorWeight
     let count = observations[position]
-    return (share[position] * count + prior * Self.priorWeight) / (count + Self.priorWeight)
+    return (share[position] * count + prior * weight) / (count + weight)
   }
 }

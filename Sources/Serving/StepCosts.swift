@@ -15,14 +15,15 @@ package struct StepCosts {
 
   private var shares: [Share]
   private var level = 1.0
-  /// The numbers of rows between which everything measured lies; 0 before the first measurement.
+  /// The numbers of rows between which everything known lies; 0 before anything is.
   private var fewest = 0
   private var most = 0
 
   /// Weights of one pass in the level and, after the first ones, in the mean of its own number.
   private static let levelWeight = 1.0 / 16
   private static let shareWeight = 1.0 / 64
-  /// Passes of which only the fastest counts: what the system suspends is only ever slower.
+  /// Passes until a number of rows is known at all. Of these only the fastest counts: what the
+  /// system suspends is only ever slower.
   private static let firstPasses = 4
   /// Passes until a mean is so well known that a difference is the level's.
   private static let settled = 32
@@ -33,19 +34,23 @@ package struct StepCosts {
 
   /// Records a pass.
   package mutating func record(rows: Int, seconds: Double) {
-    fewest = fewest == 0 ? rows : min(fewest, rows)
-    most = max(most, rows)
     let share = shares[rows - 1]
     shares[rows - 1].count += 1
     guard share.count >= Self.firstPasses else {
       let value = seconds / level
       shares[rows - 1].mean = share.count == 0 ? value : min(share.mean, value)
+      if shares[rows - 1].count == Self.firstPasses || most == 0 { extend(to: rows) }
       return
     }
     let ratio = seconds / (share.mean * level)
     let change = min(max(ratio, Self.credible.lowerBound), Self.credible.upperBound) - 1
     shares[rows - 1].mean *= 1 + change * max(Self.shareWeight, 1 / Double(share.count + 1))
     if share.count >= Self.settled { level *= 1 + change * Self.levelWeight }
+  }
+
+  private mutating func extend(to rows: Int) {
+    fewest = fewest == 0 ? rows : min(fewest, rows)
+    most = max(most, rows)
   }
 
   /// How many passes of so many rows were measured.
@@ -59,12 +64,16 @@ package struct StepCosts {
     if rows >= Double(most) { return guess(rows, from: most, fixed: 0.8) }
     if rows <= Double(fewest) { return guess(rows, from: fewest, fixed: 0.5) }
     var lower = Int(rows)
-    while shares[lower - 1].count == 0 { lower -= 1 }
+    while !isKnown(lower) { lower -= 1 }
     var upper = Int(rows) + 1
-    while shares[upper - 1].count == 0 { upper += 1 }
+    while !isKnown(upper) { upper += 1 }
     let part = (rows - Double(lower)) / Double(upper - lower)
     let (a, b) = (shares[lower - 1].mean, shares[upper - 1].mean)
     return level * (a + part * (b - a))
+  }
+
+  private func isKnown(_ rows: Int) -> Bool {
+    shares[rows - 1].count >= Self.firstPasses || rows == fewest || rows == most
   }
 
   private func guess(_ rows: Double, from measured: Int, fixed: Double) -> Double {
