@@ -35,8 +35,9 @@ package struct SpeculationPolicy {
   private var steps = 0
   /// Steps of the probe under way.
   private var probeSteps = 0
-  /// Whether drafts paid when that was last considered.
+  /// Whether drafts paid when that was last considered, and the rate with them over that without.
   private var paid = true
+  private var advantage = 1.0
 
   /// The share of all time that probes may cost.
   private static let probeShare = 0.004
@@ -110,8 +111,10 @@ package struct SpeculationPolicy {
       // Everything is compared with it: look soon.
       return steps.isMultiple(of: Self.firstInterval)
     }
-    guard probeCredit >= cost else { return false }
-    probeCredit -= cost
+    // What is lost is the advantage of the drafts, and the time it took to draw them.
+    let price = cost * (1 - 1 / advantage) + (drafting.seconds(Double(sequences)) ?? 0)
+    guard probeCredit >= price else { return false }
+    probeCredit -= price
     return true
   }
 
@@ -137,6 +140,7 @@ package struct SpeculationPolicy {
       grow(&candidates[index])
     }
     paid = bestCount > 0
+    advantage = paid ? bestRate / plainRate : 1
     if !paid { probe(&candidates, plainRate: plainRate) }
   }
 

@@ -3,25 +3,32 @@
 
 /// Seconds of passes by their number of rows.
 ///
-/// A cost is a level, common to all numbers of rows, times a slow mean over the passes of that
-/// number. The level follows quickly what slows everything down alike: contexts that grow,
-/// neighbours on the machine. So numbers that are rarely tried keep their proportion to the others.
+/// A cost is a level, common to all numbers of rows, times a mean over the passes of that number.
+/// The level follows what slows everything down alike: contexts that grow, neighbours on the
+/// machine. So numbers that are rarely tried keep their proportion to the others. What is tried all
+/// the time moves the level, what was not tried for long its own mean.
 package struct StepCosts {
   /// The mean over passes of one number of rows, in units of the level at their time.
   private struct Share {
     var mean = 0.0
     var count = 0
+    /// The number of the last pass, among all.
+    var lastPass = 0
   }
 
   private var shares: [Share]
   private var level = 1.0
+  private var passes = 0
   /// The numbers of rows between which everything known lies; 0 before anything is.
   private var fewest = 0
   private var most = 0
 
-  /// Weights of one pass in the level and, after the first ones, in the mean of its own number.
+  /// Weight of a pass in the level.
   private static let levelWeight = 1.0 / 16
-  private static let shareWeight = 1.0 / 64
+  /// Least and greatest weight of a pass in the mean of its own number, after the first ones, and
+  /// how it grows with each pass in between.
+  private static let shareWeight = 1.0 / 64...0.25
+  private static let ageWeight = 1.0 / 128
   /// Passes until a number of rows is known at all. Of these only the fastest counts: what the
   /// system suspends is only ever slower.
   private static let firstPasses = 4
@@ -35,6 +42,8 @@ package struct StepCosts {
   /// Records a pass.
   package mutating func record(rows: Int, seconds: Double) {
     let share = shares[rows - 1]
+    passes += 1
+    shares[rows - 1].lastPass = passes
     shares[rows - 1].count += 1
     guard share.count >= Self.firstPasses else {
       let value = seconds / level
@@ -44,8 +53,11 @@ package struct StepCosts {
     }
     let ratio = seconds / (share.mean * level)
     let change = min(max(ratio, Self.credible.lowerBound), Self.credible.upperBound) - 1
-    shares[rows - 1].mean *= 1 + change * max(Self.shareWeight, 1 / Double(share.count + 1))
-    if share.count >= Self.settled { level *= 1 + change * Self.levelWeight }
+    let age = Double(passes - share.lastPass) * Self.ageWeight
+    let weight = min(max(age, Self.shareWeight.lowerBound), Self.shareWeight.upperBound)
+    shares[rows - 1].mean *= 1 + change * max(weight, 1 / Double(share.count + 1))
+    let isUsual = share.count >= Self.settled && weight <= 4 * Self.shareWeight.lowerBound
+    if isUsual { level *= 1 + change * Self.levelWeight }
   }
 
   private mutating func extend(to rows: Int) {
