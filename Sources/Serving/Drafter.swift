@@ -116,7 +116,11 @@ struct Drafter {
     for index in jobs.indices {
       let job = jobs[index]
       guard job.depth > 0 || (job.lane == .prefill && policy.coversPrompts) else { continue }
-      guard let positions = missingPositions(job) else { continue }
+      guard let positions = missingPositions(job) else {
+        // Others took all rows of the pass.
+        jobs[index].depth = 0
+        continue
+      }
       if job.lane == .prefill { isDecodeOnly = false }
       append(positions, of: job)
       jobs[index].row = batch.rowCount - 1
