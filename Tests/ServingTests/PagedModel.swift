@@ -53,8 +53,8 @@ final class PagedModel: LanguageModel, @unchecked Sendable {
 
   /// The first thing that was asked for and could not be right.
   private(set) var fault: String?
-  /// Rows computed so far in both lanes.
-  private(set) var rowCount = 0
+  /// Virtual time: a pass costs something for each layer, and less for each row of it.
+  private(set) var nanoseconds: UInt64 = 0
 
   init(limits: EngineLimits, canDraft: Bool = true, acceptance: Double = 0.8, seed: UInt64 = 0) {
     self.canDraft = canDraft
@@ -71,6 +71,8 @@ final class PagedModel: LanguageModel, @unchecked Sendable {
   func require(_ condition: Bool, _ message: @autoclosure () -> String) {
     if !condition, fault == nil { fault = message() }
   }
+
+  func spend(layers: Int, rows: Int) { nanoseconds += UInt64(layers * (1_000_000 + 50_000 * rows)) }
 
   /// Where a sequence keeps a position.
   func place(_ position: Int, _ segment: Segment) -> Int {
@@ -128,7 +130,7 @@ final class PagedModel: LanguageModel, @unchecked Sendable {
         require(read == end, "a segment was overwritten by another one of its batch")
       }
     }
-    if layers.lowerBound == 0 { rowCount += batch.rowCount }
+    spend(layers: layers.count, rows: batch.rowCount)
     return states
   }
 

@@ -65,6 +65,7 @@ extension PagedModel {
       }
     }
     drafts.rows = rows
+    spend(layers: 1, rows: rows.count)
   }
 
   /// The state that a row starts from, which must be that of the position before it.
