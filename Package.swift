@@ -71,7 +71,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ServingTests",
-      dependencies: ["Serving", "DeepSeek", "Sampling", "Compute", "Platform", "TestSupport"],
+      dependencies: [
+        "Serving", "DeepSeek", "Sampling", "Weights", "Compute", "Platform", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "OpenAIAPITests",
