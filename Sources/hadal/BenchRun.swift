@@ -89,8 +89,11 @@ struct BenchRun {
     let over = DispatchSemaphore(value: 0)
     let streams = requests.map { BenchStream($0) { over.signal() } }
     // They are submitted at the end of another request, on the engine's thread: it cannot begin
-    // with some of them before the others are there.
-    let signal = request(prompts.context(stream: 0, count: 1), maxTokens: 0, stream: 0, salt: "")
+    // with some of them before the others are there. Two tokens that nobody knows are a prompt; a
+    // single one would count as a step of an answer.
+    let signal = request(
+      prompts.context(stream: 0, count: 2), maxTokens: 0, stream: 0,
+      salt: "signal \(MonotonicClock.nanoseconds)")
     BenchStream(signal) { [engine] in
       for stream in streams { stream.start(engine) }
     }.start(engine)
