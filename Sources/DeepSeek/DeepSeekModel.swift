@@ -33,6 +33,7 @@ public final class DeepSeekModel: @unchecked Sendable {
   private let context: AttentionContext
   private let buffers: ActivationBuffers
   private var plan: ExpertPlan
+  private let expertCounter: ExpertCounter
   private var prefill = ForwardBatch()
   /// The layer that `advancePrefill` begins with.
   private var nextLayer = 0
@@ -57,6 +58,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     plan = ExpertPlan(
       expertCount: c.routedExpertCount, expertsPerToken: c.expertsPerToken,
       rows: max(decodeRows, prefillRows))
+    expertCounter = ExpertCounter(c)
   }
 
   /// Main layers: what `advancePrefill` counts.
@@ -64,7 +66,7 @@ public final class DeepSeekModel: @unchecked Sendable {
   /// Whether there is an MTP module to draft with.
   public var canDraft: Bool { !weights.mtp.isEmpty }
   /// What the routers did so far. May be read from any thread.
-  public var expertLoads: [ExpertLoad] { [] }
+  public var expertLoads: [ExpertLoad] { expertCounter.snapshot }
   /// The most rows of one call of `logits`.
   public var logitRowCapacity: Int { buffers.logits.count }
 
@@ -108,6 +110,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     context.embedding.fill(buffers.rotation.rows(0..<x.count), positions: batch.positions)
     for index in layers {
       weights.layers[index].forward(x, batch: batch, index: index, context, buffers, &plan)
+      expertCounter.record(plan, layer: index)
     }
   }
 
@@ -147,6 +150,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     weights.mtp[module].forward(
       batch: batch, hidden: input, layerIndex: layerCount + module, context, buffers, &plan,
       into: buffers.draftHidden.rows(rows))
+    expertCounter.record(plan, layer: layerCount + module)
   }
 
   /// Logits [rows.count, vocabulary] of some rows of the last call of `draft`.
