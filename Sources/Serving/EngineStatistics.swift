@@ -5,51 +5,51 @@ public struct EngineStatistics: Sendable, Equatable {
   /// Drafts of one position, 1 being the first after the token at hand.
   public struct DraftCount: Sendable, Equatable {
     /// Drafts that were verified, and those among them that were what the model samples.
-    public internal(set) var drafted = 0
-    public internal(set) var accepted = 0
+    public package(set) var drafted = 0
+    public package(set) var accepted = 0
   }
 
   /// Decode steps with the same number of rows: the verification pass with its logits and draws.
   public struct StepCost: Sendable, Equatable {
     /// Tokens and drafts to verify in the step, over all sequences.
     public let rows: Int
-    public internal(set) var steps = 0
-    public internal(set) var seconds = 0.0
+    public package(set) var steps = 0
+    public package(set) var seconds = 0.0
 
-    init(rows: Int) { self.rows = rows }
+    package init(rows: Int) { self.rows = rows }
   }
 
-  public internal(set) var runningSequences = 0
-  public internal(set) var waitingSequences = 0
+  public package(set) var runningSequences = 0
+  public package(set) var waitingSequences = 0
 
   /// Pages of the pool; those held by running sequences are neither free nor cached.
-  public internal(set) var pageCount = 0
-  public internal(set) var freePages = 0
-  public internal(set) var cachedPages = 0
+  public package(set) var pageCount = 0
+  public package(set) var freePages = 0
+  public package(set) var cachedPages = 0
 
   /// Tokens of prompts that were asked for, and those among them that were found in the cache.
-  public internal(set) var promptTokens = 0
-  public internal(set) var cachedPromptTokens = 0
+  public package(set) var promptTokens = 0
+  public package(set) var cachedPromptTokens = 0
   /// Rows of prompts (and of preempted sequences) that were computed.
-  public internal(set) var prefilledTokens = 0
-  public internal(set) var generatedTokens = 0
+  public package(set) var prefilledTokens = 0
+  public package(set) var generatedTokens = 0
   /// Steps of the decode lane.
-  public internal(set) var decodeSteps = 0
+  public package(set) var decodeSteps = 0
   /// Sequences that had to give up their pages and were computed again.
-  public internal(set) var preemptions = 0
+  public package(set) var preemptions = 0
 
   /// Answers by the way they ended.
-  public internal(set) var stopped = 0
-  public internal(set) var lengthReached = 0
-  public internal(set) var cancelled = 0
+  public package(set) var stopped = 0
+  public package(set) var lengthReached = 0
+  public package(set) var cancelled = 0
 
   /// Steps in which a sequence had drafts, summed over sequences.
-  public internal(set) var draftRounds = 0
+  public package(set) var draftRounds = 0
   /// By position, from the first draft on [Speculation.maxDepth].
-  public internal(set) var drafts = [DraftCount](
+  public package(set) var drafts = [DraftCount](
     repeating: DraftCount(), count: Speculation.maxDepth)
   /// By rows: element i is for i + 1 rows.
-  public internal(set) var stepCosts: [StepCost] = []
+  public package(set) var stepCosts: [StepCost] = []
 
-  init() {}
+  package init() {}
 }
