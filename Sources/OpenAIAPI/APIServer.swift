@@ -20,6 +20,7 @@ public struct APIServer: RequestHandler {
     do throws(APIError) {
       switch try endpoint(request) {
       case .health: responder.send(health)
+      case .metrics: responder.send(metrics)
       case .models: responder.send(Response(json: card.list))
       case .model(let path): responder.send(Response(json: try card.json(path: path)))
       case .tokenize:
@@ -42,6 +43,7 @@ public struct APIServer: RequestHandler {
 
   private enum Endpoint {
     case health
+    case metrics
     case models
     case model(Substring)
     case tokenize
@@ -54,6 +56,7 @@ public struct APIServer: RequestHandler {
     let endpoint: Endpoint
     switch request.path {
     case "/health": endpoint = .health
+    case "/metrics": endpoint = .metrics
     case "/v1/models": endpoint = .models
     case "/tokenize": endpoint = .tokenize
     case "/detokenize": endpoint = .detokenize
@@ -67,7 +70,7 @@ public struct APIServer: RequestHandler {
     }
     let allowed: [Method] =
       switch endpoint {
-      case .health, .models, .model: [.get, .head]
+      case .health, .metrics, .models, .model: [.get, .head]
       case .tokenize, .detokenize, .completions, .chatCompletions: [.post]
       }
     guard allowed.contains(request.method) else {
@@ -98,6 +101,12 @@ public struct APIServer: RequestHandler {
     } catch {
       throw .invalid(nil, "The body is \(error).", code: "invalid_json")
     }
+  }
+
+  private var metrics: Response {
+    Response(
+      status: 200, contentType: PrometheusText.contentType,
+      body: Array(MetricsReport(model).text.utf8))
   }
 
   /// Alive as long as no step of the engine lasts longer than `APILimits.stepSeconds`.

@@ -11,6 +11,7 @@ import Serving
 final class GenerationSession: @unchecked Sendable {
   private let request: TranslatedRequest
   private let engine: EngineHandle
+  private let answers: AnswerCounts
   private let responder: Responder
   private var writer: StreamWriter
   private var assemblers: [ChoiceAssembler]
@@ -27,6 +28,7 @@ final class GenerationSession: @unchecked Sendable {
     self.request = request
     self.responder = responder
     engine = model.engine
+    answers = model.answers
     writer = StreamWriter(request, format: format, header: header, responder: responder)
     assemblers = (0..<request.choiceCount).map {
       ChoiceAssembler(request, prompt: request.prompt(ofChoice: $0), tokenizer: model.tokenizer)
@@ -48,7 +50,7 @@ final class GenerationSession: @unchecked Sendable {
       }
     }
     // The closures keep the session alive until the answer is complete or the client is gone.
-    responder.onClose = { self.cancel() }
+    responder.onClose = { self.abort() }
     responder.onRoom = { self.advanceAll() }
     writer.begin()
     advanceAll()
@@ -62,7 +64,13 @@ final class GenerationSession: @unchecked Sendable {
     }
   }
 
-  /// Nobody waits for the answer any more. May happen in the middle of a write.
+  /// The client has gone, perhaps in the middle of a write.
+  private func abort() {
+    if !isOver { answers.addAborted(unfinished) }
+    cancel()
+  }
+
+  /// Nobody waits for the answer any more.
   private func cancel() {
     isOver = true
     for stream in streams { stream.cancel() }
@@ -86,11 +94,12 @@ final class GenerationSession: @unchecked Sendable {
       var delta = ChoiceDelta()
       for event in events { delta.append(assemblers[choice].add(event)) }
       writer.add(delta, choice: choice)
-      if delta.end != nil { end(choice) }
+      if let end = delta.end { finish(choice, end.reason) }
     }
   }
 
-  private func end(_ choice: Int) {
+  private func finish(_ choice: Int, _ reason: FinishReason) {
+    answers.add(reason)
     // A stop string ends the answer here before the engine knows of it.
     streams[choice].cancel()
     pending[choice] = []

@@ -19,6 +19,8 @@ public struct ServedModel: Sendable {
   public let endTokens: Set<Int32>
   public let vocabularySize: Int
   public let engine: EngineHandle
+  /// How its answers have ended so far.
+  let answers = AnswerCounts()
 
   /// - Parameters:
   ///   - endTokens: end-of-sequence ids of the checkpoint, each below `vocabularySize`.
