@@ -14,6 +14,7 @@ import unittest
 import urllib.request
 
 import openai
+from prometheus_client.parser import text_string_to_metric_families
 
 URL = os.environ.get("HADAL_URL", "")
 MESSAGES = [{"role": "user", "content": "Tell me a story about a small bird."}]
@@ -156,10 +157,58 @@ class Completions(ClientTest):
         answer = self.complete(
             logprobs=0, extra_body={
                 "return_token_ids": True, "return_tokens_as_token_ids": True, "ignore_eos": True,
-                "top_k": 1, "min_p": 0.1, "repetition_penalty": 1.0})
+                "top_k": 1, "min_p": 0.1, "repetition_penalty": 1.0, "priority": -1,
+                "cache_salt": "tenant"})
         choice = answer.choices[0]
         self.assertEqual(len(choice.token_ids), 12)
         self.assertEqual(choice.logprobs.tokens, [f"token_id:{t}" for t in choice.token_ids])
+
+
+class Metrics(ClientTest):
+    def scrape(self):
+        with urllib.request.urlopen(URL + "/metrics") as answer:
+            self.assertEqual(
+                answer.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
+            text = answer.read().decode()
+        samples, families = {}, set()
+        for family in text_string_to_metric_families(text):
+            self.assertNotIn(family.name, families)
+            families.add(family.name)
+            self.assertIn(family.type, ("counter", "gauge"))
+            self.assertTrue(family.documentation)
+            for sample in family.samples:
+                labels = dict(sample.labels)
+                self.assertEqual(labels.pop("model_name"), self.model)
+                samples[sample.name, *sorted(labels.items())] = sample.value
+        return samples
+
+    def test_answers_and_experts_are_counted(self):
+        def grown(name, **labels):
+            key = name, *sorted(labels.items())
+            return after[key] - before[key]
+
+        before = self.scrape()
+        self.complete(max_tokens=5, n=3, extra_body={"ignore_eos": True})
+        self.complete(max_tokens=5, stop=" ")
+        after = self.scrape()
+        self.assertEqual(grown("vllm:request_success_total", finished_reason="length"), 3)
+        self.assertEqual(grown("vllm:request_success_total", finished_reason="stop"), 1)
+        layers = {labels[0][1] for name, *labels in after if name == "hadal_expert_passes_total"}
+        self.assertTrue(layers)
+        for layer in layers:
+            tokens = {
+                labels[0][1]: value for (name, *labels), value in after.items()
+                if name == "hadal_expert_tokens_total" and labels[1][1] == layer}
+            self.assertEqual(sorted(map(int, tokens)), list(range(len(tokens))))
+            passes = after["hadal_expert_passes_total", ("layer", layer)]
+            active = after["hadal_active_experts_total", ("layer", layer)]
+            if passes:
+                self.assertEqual(
+                    after["hadal_active_experts_per_pass", ("layer", layer)], active / passes)
+                self.assertAlmostEqual(
+                    after["hadal_expert_load_max_over_mean", ("layer", layer)],
+                    max(tokens.values()) * len(tokens) / sum(tokens.values()))
+        self.assertGreater(grown("hadal_expert_passes_total", layer=min(layers, key=int)), 0)
 
 
 class Chats(ClientTest):
@@ -243,6 +292,8 @@ class Errors(ClientTest):
             bad, 400, lambda: self.complete(max_tokens=10 ** 9), "max_tokens",
             "context_length_exceeded")
         self.check(bad, 400, lambda: self.complete(extra_body={"no_such": 1}), "no_such")
+        self.check(bad, 400, lambda: self.complete(extra_body={"priority": "high"}), "priority")
+        self.check(bad, 400, lambda: self.chat(extra_body={"cache_salt": ""}), "cache_salt")
         self.check(bad, 400, lambda: self.chat(messages=[]), "messages")
         self.check(bad, 400, lambda: self.chat(
             tools=[{"type": "function", "function": {"name": "f"}}]), "tools")
