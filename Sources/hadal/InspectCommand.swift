@@ -3,6 +3,7 @@
 import ArgumentParser
 import DeepSeek
 import JSON
+import Logging
 import Platform
 import Serving
 import Weights
@@ -15,6 +16,12 @@ struct InspectCommand: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "Also run a text through the model and print the load of its experts.",
+      valueName: "textfile"))
+  var profile: String?
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -22,7 +29,9 @@ struct InspectCommand: ParsableCommand {
     let planned = try PlannedModel(options, mtp: speculation.mtp)
     // Reads every name and shape, so that a checkpoint that would not load is reported here.
     _ = try ModelWeights(planned.checkpoint)
-    let report = ModelReport(planned)
+    let log = Logger(label: "hadal", quiet: false)
+    let report = ModelReport(
+      planned, profile: try profile.map { try ModelProfile(planned, textFile: $0, log: log) })
     print(json ? report.json.text : report.text)
   }
 }
@@ -30,8 +39,10 @@ struct InspectCommand: ParsableCommand {
 /// Sections of name and value, printed as text or as JSON.
 struct ModelReport {
   private let sections: [(title: String, entries: [(String, JSONValue)])]
+  private let profile: ModelProfile?
 
-  init(_ planned: PlannedModel) {
+  init(_ planned: PlannedModel, profile: ModelProfile?) {
+    self.profile = profile
     sections = [
       ("architecture", Self.architecture(planned.configuration)),
       ("tensors", Self.tensors(planned.checkpoint)),
@@ -99,18 +110,20 @@ struct ModelReport {
       for (name, value) in entries { section[name] = value }
       report[title] = .object(section)
     }
+    report["profile"] = profile?.json
     return .object(report)
   }
 
   var text: String {
-    sections.map { title, entries in
+    let blocks = sections.map { title, entries in
       let width = entries.map(\.0.count).max() ?? 0
       let lines = entries.map { name, value in
         let padding = String(repeating: " ", count: width - name.count)
         return "  \(name)\(padding)  \(Self.readable(name, value))"
       }
       return ([title] + lines).joined(separator: "\n")
-    }.joined(separator: "\n")
+    }
+    return (blocks + [profile?.text].compactMap { $0 }).joined(separator: "\n")
   }
 
   private static func readable(_ name: String, _ value: JSONValue) -> String {

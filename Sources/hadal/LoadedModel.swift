@@ -96,6 +96,11 @@ struct PlannedModel {
 
   /// Loads the weights and starts the engine.
   func start(_ log: Logger) throws -> EngineHandle {
+    try EngineHandle(model: try load(log), limits: limits)
+  }
+
+  /// Loads the weights and takes all memory of the plan.
+  func load(_ log: Logger) throws -> DeepSeekModel {
     try checkMemory()
     log.info(
       "loading",
@@ -104,7 +109,7 @@ struct PlannedModel {
         "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
         "threads": "\(threads)", "kernels": "\(Kernels.best.tier)",
       ])
-    return try startEngine(ModelWeights(checkpoint), startBackend())
+    return try makeModel(ModelWeights(checkpoint), startBackend())
   }
 
   func startBackend() throws -> Backend {
@@ -113,12 +118,15 @@ struct PlannedModel {
 
   /// Several engines may share weights and backend, if only one at a time has work.
   func startEngine(_ weights: ModelWeights, _ backend: Backend) throws -> EngineHandle {
-    let model = DeepSeekModel(
+    try EngineHandle(model: makeModel(weights, backend), limits: limits)
+  }
+
+  private func makeModel(_ weights: ModelWeights, _ backend: Backend) -> DeepSeekModel {
+    DeepSeekModel(
       weights: weights, backend: backend,
       storage: LatentStorage(shape: latents, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows)
-    return try EngineHandle(model: model, limits: limits)
   }
 }
 

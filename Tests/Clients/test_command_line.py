@@ -137,6 +137,72 @@ class Inspect(unittest.TestCase):
             self.assertRegex(hadal(*options).stdout, r"latent_bytes_per_token +70272\n")
 
 
+class Profile(unittest.TestCase):
+    def profile(self, text, *options):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            result = hadal("inspect", "--profile", file.name, *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_loads_add_up(self):
+        text = "Once upon a time there was a small bird. " * 200
+        for chunk, tokens_per_pass in (512, 512), (1, 1), (100, 100), (2000, 1024):
+            with self.subTest(chunk=chunk):
+                report = json.loads(self.profile(text, "--json", "--prefill-chunk", chunk))
+                profile, plan = report["profile"], report["architecture"]
+                self.assertGreater(profile["text_tokens"], 1024)
+                self.assertEqual(profile["tokens"], report["memory"]["context_length"])
+                self.assertEqual(profile["tokens_per_pass"], tokens_per_pass)
+                self.assertEqual([layer["layer"] for layer in profile["layers"]], [1, 2, 3, 4, 5])
+                for layer in profile["layers"]:
+                    # The MTP module's first row is that of the second token.
+                    self.assertEqual(layer["is_mtp"], layer["layer"] == plan["layers"])
+                    self.assertEqual(layer["tokens"], 1023 if layer["is_mtp"] else 1024)
+                    shares = layer["shares"]
+                    self.assertEqual(len(shares), plan["routed_experts"])
+                    self.assertAlmostEqual(sum(shares), 1)
+                    self.assertEqual(layer["busiest_share"], max(shares))
+                    self.assertEqual(shares[layer["busiest_expert"]], max(shares))
+                    self.assertAlmostEqual(layer["max_over_mean"], max(shares) * len(shares))
+                    if chunk == 1:
+                        self.assertEqual(layer["experts_per_pass"], plan["experts_per_token"])
+                if chunk == 512:
+                    whole = profile["layers"]
+                self.assertEqual(
+                    [layer["shares"] for layer in profile["layers"]],
+                    [layer["shares"] for layer in whole])
+
+    def test_table(self):
+        lines = self.profile("A short text.").splitlines()
+        title = next(n for n, line in enumerate(lines) if line.startswith("profile of "))
+        self.assertEqual(len(lines) - title, 2 + 5)
+        self.assertIn("max/mean", lines[title + 1])
+        self.assertRegex(lines[-1], r"^  5 MTP .*%\)$")
+        self.assertIn("5 MTP", self.profile("some more", "--mtp", "off"))
+
+    def test_what_cannot_be_profiled(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "text"
+
+            def refuse(word, *options):
+                result = hadal("inspect", "--profile", file, *options)
+                self.assertGreater(result.returncode, 0)
+                self.assertIn(word, result.stderr)
+
+            refuse(str(file))
+            file.mkdir()
+            refuse(str(file))
+            file.rmdir()
+            file.write_bytes(b"")
+            refuse("is empty")
+            file.write_bytes(b"good \xff bad")
+            refuse("not UTF-8")
+            file.write_text("good")
+            refuse("tokenizer.json", "--model", PARITY / "v3_mtp")
+
+
 class Refusals(unittest.TestCase):
     def expect(self, words, *arguments):
         result = hadal(*arguments)
