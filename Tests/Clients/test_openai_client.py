@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import unittest
 import urllib.request
+import uuid
 
 import openai
 from prometheus_client.parser import text_string_to_metric_families
@@ -94,7 +95,8 @@ class Completions(ClientTest):
         self.assertLessEqual(answer.usage.completion_tokens, 12)
         self.assertEqual(
             answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens)
-        self.assertEqual(answer.usage.prompt_tokens_details.cached_tokens, 0)
+        self.assertLess(
+            answer.usage.prompt_tokens_details.cached_tokens, answer.usage.prompt_tokens)
 
     def test_streamed_equals_whole(self):
         whole = self.complete(max_tokens=40)
@@ -209,6 +211,41 @@ class Metrics(ClientTest):
                     after["hadal_expert_load_max_over_mean", ("layer", layer)],
                     max(tokens.values()) * len(tokens) / sum(tokens.values()))
         self.assertGreater(grown("hadal_expert_passes_total", layer=min(layers, key=int)), 0)
+
+
+class PrefixCache(ClientTest):
+    def cached(self, usage):
+        return usage.prompt_tokens_details.cached_tokens
+
+    def salt(self):
+        """A tenant whose cache is empty."""
+        return {"cache_salt": uuid.uuid4().hex}
+
+    def test_a_prompt_again(self):
+        salt = self.salt()
+        options = {"prompt": PROMPT * 30, "extra_body": salt}
+        first, again = self.complete(**options), self.complete(**options)
+        self.assertEqual(self.cached(first.usage), 0)
+        self.assertGreaterEqual(self.cached(again.usage), 64)
+        self.assertLess(self.cached(again.usage), again.usage.prompt_tokens)
+        self.assertEqual(again.choices[0].text, first.choices[0].text)
+        other = self.complete(**options | {"extra_body": self.salt()})
+        self.assertEqual(self.cached(other.usage), 0)
+        streamed = list(self.complete(
+            **options, stream=True, stream_options={"include_usage": True}))[-1]
+        self.assertEqual(streamed.usage, again.usage)
+
+    def test_the_second_turn_of_a_chat(self):
+        salt = self.salt()
+        messages = [{"role": "user", "content": "Tell me a story. " * 20}]
+        first = self.chat(messages=messages, max_tokens=100, extra_body=salt)
+        messages += [first.choices[0].message.model_dump(exclude_unset=True),
+                     {"role": "user", "content": "And then?"}]
+        second = self.chat(messages=messages, extra_body=salt)
+        self.assertGreaterEqual(self.cached(second.usage), first.usage.prompt_tokens // 64 * 64)
+        alone = self.chat(messages=messages, extra_body=self.salt())
+        self.assertEqual(self.cached(alone.usage), 0)
+        self.assertEqual(second.choices[0].message, alone.choices[0].message)
 
 
 class Chats(ClientTest):

@@ -19,6 +19,8 @@ final class AlphabetModel: LanguageModel {
   private let arena = ScratchArena()
   private let output: Rows
   private let tokens = Mutex<[ForwardLane: [Int32]]>([:])
+  /// The tokens of all passes, in order.
+  let seen = Mutex<[Int32]>([])
   /// Rows computed so far.
   let computed = Atomic<Int>(0)
   /// While set, `forward` waits: the engine is busy.
@@ -44,6 +46,7 @@ final class AlphabetModel: LanguageModel {
     while isHeld.load(ordering: .relaxed) { usleep(1000) }
     usleep(stepMicroseconds.load(ordering: .relaxed))
     tokens.withLock { $0[lane] = batch.tokens }
+    seen.withLock { $0 += batch.tokens }
     computed.add(batch.rowCount, ordering: .relaxed)
   }
 
@@ -126,14 +129,15 @@ struct TestService {
 
   init(
     hasTokenizer: Bool = true, chatFormat: ChatFormat? = .deepseekV3, queueLength: Int = 64,
-    defaults: GenerationDefaults = GenerationDefaults()
+    defaults: GenerationDefaults = GenerationDefaults(), maxSequences: Int = 2,
+    cachesPrefixes: Bool = true
   ) throws {
     alphabet = AlphabetModel()
     let engine = try EngineHandle(
       model: alphabet,
       limits: EngineLimits(
-        maxSequences: 2, queueLength: queueLength, prefillChunk: 64,
-        contextLength: Self.contextLength, pageCount: 8))
+        maxSequences: maxSequences, queueLength: queueLength, prefillChunk: 64,
+        contextLength: Self.contextLength, pageCount: 8, cachesPrefixes: cachesPrefixes))
     model = ServedModel(
       name: "alphabet", fingerprint: "test",
       tokenizer: hasTokenizer ? try ByteTokenizer.make() : nil,
