@@ -10,6 +10,7 @@
 
 #include "../shared/decode.h"
 #include "../shared/exp.h"
+#include "../shared/sums.h"
 #include "../shared/tiers.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -88,6 +89,12 @@ CK_INLINE float lanes_sum(lanes x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/// The sums of four vectors, side by side: every stage of `lanes_sum` for all four at once.
+CK_INLINE void lanes_store_sums(float *y, lanes a, lanes b, lanes c, lanes d) {
+  ck_store_sums_of_eights(y, _mm256_add_ps(a.low, a.high), _mm256_add_ps(b.low, b.high),
+                          _mm256_add_ps(c.low, c.high), _mm256_add_ps(d.low, d.high));
+}
+
 CK_INLINE __m256 widen_bfloat16(__m128i halves) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
@@ -125,6 +132,42 @@ CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t ind
   __m128i second = _mm_loadu_si128((const __m128i *)(const void *)(bytes + 16));
   if (format == CK_FLOAT16) return (lanes){_mm256_cvtph_ps(first), _mm256_cvtph_ps(second)};
   return (lanes){widen_bfloat16(first), widen_bfloat16(second)};
+}
+
+/// Two neighbours per lane: elements 2 l and 2 l + 1 of 32.
+typedef struct {
+  lanes first, second;
+} lane_pair;
+
+/// Every second of 16 elements, from the first (selector 0x88) or the second (0xDD).
+#define CK_EVERY_SECOND(a, b, selector)                    \
+  _mm256_castpd_ps(_mm256_permute4x64_pd(                  \
+      _mm256_castps_pd(_mm256_shuffle_ps(a, b, selector)), 0xD8))
+
+/// 32 elements; those from `left` on are not touched and read as zero.
+CK_INLINE lane_pair pair_load(const float *x, int64_t left) {
+  lanes a = lanes_load(x, lanes_mask(left));
+  lanes b = lanes_load(x + 16, lanes_mask(left > 16 ? left - 16 : 0));
+  return (lane_pair){
+      {CK_EVERY_SECOND(a.low, a.high, 0x88), CK_EVERY_SECOND(b.low, b.high, 0x88)},
+      {CK_EVERY_SECOND(a.low, a.high, 0xDD), CK_EVERY_SECOND(b.low, b.high, 0xDD)}};
+}
+
+/// The same of bfloat16.
+CK_INLINE lane_pair pair_decode(const uint16_t *w, int64_t left) {
+  uint16_t block[32] = {0};
+  if (left < 32) {
+    memcpy(block, w, (size_t)left * sizeof *w);
+    w = block;
+  }
+  __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)w);
+  __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(w + 16));
+  __m256i second = _mm256_set1_epi32((int)0xFFFF0000);
+  return (lane_pair){
+      {_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)),
+       _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))},
+      {_mm256_castsi256_ps(_mm256_and_si256(low, second)),
+       _mm256_castsi256_ps(_mm256_and_si256(high, second))}};
 }
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "../shared/decode.h"
 #include "../shared/exp.h"
+#include "../shared/sums.h"
 #include "../shared/tiers.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -56,6 +57,15 @@ CK_INLINE float lanes_sum(lanes x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/// The sums of four vectors, side by side: every stage of `lanes_sum` for all four at once.
+CK_INLINE void lanes_store_sums(float *y, lanes a, lanes b, lanes c, lanes d) {
+  ck_store_sums_of_eights(
+      y, _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)),
+      _mm256_add_ps(_mm512_castps512_ps256(b), _mm512_extractf32x8_ps(b, 1)),
+      _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1)),
+      _mm256_add_ps(_mm512_castps512_ps256(d), _mm512_extractf32x8_ps(d, 1)));
+}
+
 CK_INLINE lanes lanes_decode_float8(__m128i bytes) {
   __m512i wide = _mm512_cvtepu8_epi32(bytes);
   __m512i magnitude = _mm512_and_si512(wide, _mm512_set1_epi32(0x7F));
@@ -83,6 +93,30 @@ CK_INLINE lanes lanes_decode(ck_format format, const void *elements, int64_t ind
       return lanes_decode_float8(_mm_maskz_loadu_epi8(mask, (const uint8_t *)elements + index));
   }
   __builtin_unreachable();
+}
+
+/// Two neighbours per lane: elements 2 l and 2 l + 1 of 32.
+typedef struct {
+  lanes first, second;
+} lane_pair;
+
+/// 32 elements; those from `left` on are not touched and read as zero.
+CK_INLINE lane_pair pair_load(const float *x, int64_t left) {
+  lanes low = lanes_load(x, lanes_mask(left));
+  lanes high = lanes_load(x + 16, lanes_mask(left > 16 ? left - 16 : 0));
+  __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return (lane_pair){_mm512_permutex2var_ps(low, even, high),
+                     _mm512_permutex2var_ps(low, odd, high)};
+}
+
+/// The same of bfloat16.
+CK_INLINE lane_pair pair_decode(const uint16_t *w, int64_t left) {
+  __mmask32 mask = left >= 32 ? 0xFFFFFFFFu : (1u << left) - 1;
+  __m512i pairs = _mm512_maskz_loadu_epi16(mask, w);
+  return (lane_pair){
+      _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
+      _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xFFFF0000)))};
 }
 
 #endif

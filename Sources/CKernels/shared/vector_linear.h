@@ -30,55 +30,105 @@ CK_INLINE lanes scale_of(const ck_product *p, int64_t row, int64_t column) {
   return lanes_broadcast(p->format == CK_FLOAT8_E4M3 ? ck_scale_at(p->w, row, column) : 1.0f);
 }
 
+/// The sums of a tile, outputs x rows.
+typedef lanes tile_sums[CK_SINGLE_ROW_OUTPUTS][CK_TILE_ROWS];
+
+/// Adds the products of one group of 16 columns; `left` columns remain.
+CK_INLINE void add_group(const ck_product *p, tile_sums sums, const lanes *scales, int64_t output,
+                         const float *x, int64_t k, int64_t left, int outputs, int rows) {
+  lane_mask mask = lanes_mask(left);
+  lanes weights[CK_SINGLE_ROW_OUTPUTS];
+  for (int o = 0; o < outputs; o++)
+    weights[o] = decoded(p, p->first + output + o, k, mask, scales[o]);
+  for (int r = 0; r < rows; r++) {
+    lanes input = lanes_load(x + r * p->x.stride + k, mask);
+    for (int o = 0; o < outputs; o++)
+      sums[o][r] = lanes_multiply_add(input, weights[o], sums[o][r]);
+  }
+}
+
+/// Adds the products of one group of 32 columns of bfloat16; `left` columns remain.
+CK_INLINE void add_pairs(const ck_product *p, tile_sums sums, int64_t output, const float *x,
+                         int64_t k, int64_t left, int outputs, int rows) {
+  const uint16_t *w = (const uint16_t *)p->w->elements + (p->first + output) * p->w->row_stride + k;
+  lane_pair weights[CK_SINGLE_ROW_OUTPUTS];
+  for (int o = 0; o < outputs; o++) weights[o] = pair_decode(w + o * p->w->row_stride, left);
+  for (int r = 0; r < rows; r++) {
+    lane_pair input = pair_load(x + r * p->x.stride + k, left);
+    for (int o = 0; o < outputs; o++)
+      sums[o][r] = lanes_multiply_add(input.second, weights[o].second, sums[o][r]);
+    for (int o = 0; o < outputs; o++)
+      sums[o][r] = lanes_multiply_add(input.first, weights[o].first, sums[o][r]);
+  }
+}
+
+CK_INLINE void store_sums(const ck_product *p, tile_sums sums, int64_t output, int64_t row,
+                          int outputs, int rows) {
+  for (int r = 0; r < rows; r++) {
+    float *y = p->y.elements + (row + r) * p->y.stride + output;
+    int o = 0;
+    for (; o + 4 <= outputs; o += 4)
+      lanes_store_sums(y + o, sums[o][r], sums[o + 1][r], sums[o + 2][r], sums[o + 3][r]);
+    for (; o < outputs; o++) y[o] = lanes_sum(sums[o][r]);
+  }
+}
+
 CK_INLINE void linear_tile(const ck_product *p, int64_t output, int64_t row, int outputs,
                            int rows) {
-  lanes sums[CK_SINGLE_ROW_OUTPUTS][CK_TILE_ROWS];
+  tile_sums sums;
   for (int o = 0; o < outputs; o++)
     for (int r = 0; r < rows; r++) sums[o][r] = lanes_broadcast(0.0f);
   const float *x = p->x.elements + row * p->x.stride;
   int64_t columns = p->w->columns, span = scale_span(p);
-  for (int64_t block = 0; block < columns; block += span) {
-    lanes scales[CK_SINGLE_ROW_OUTPUTS];
-    for (int o = 0; o < outputs; o++) scales[o] = scale_of(p, p->first + output + o, block);
-    int64_t end = block + span < columns ? block + span : columns;
-    for (int64_t k = block; k < end; k += 16) {
-      lane_mask mask = lanes_mask(end - k);
-      lanes weights[CK_SINGLE_ROW_OUTPUTS];
-      for (int o = 0; o < outputs; o++)
-        weights[o] = decoded(p, p->first + output + o, k, mask, scales[o]);
-      for (int r = 0; r < rows; r++) {
-        lanes input = lanes_load(x + r * p->x.stride + k, mask);
-        for (int o = 0; o < outputs; o++)
-          sums[o][r] = lanes_multiply_add(input, weights[o], sums[o][r]);
-      }
+  if (p->format == CK_BFLOAT16) {
+    int64_t k = 0;
+    for (; k + 32 <= columns; k += 32) add_pairs(p, sums, output, x, k, 32, outputs, rows);
+    if (k < columns) add_pairs(p, sums, output, x, k, columns - k, outputs, rows);
+  } else {
+    for (int64_t block = 0; block < columns; block += span) {
+      lanes scales[CK_SINGLE_ROW_OUTPUTS];
+      for (int o = 0; o < outputs; o++) scales[o] = scale_of(p, p->first + output + o, block);
+      int64_t end = block + span < columns ? block + span : columns, k = block;
+      for (; k + 16 <= end; k += 16)
+        add_group(p, sums, scales, output, x, k, 16, outputs, rows);
+      if (k < end) add_group(p, sums, scales, output, x, k, end - k, outputs, rows);
     }
   }
-  for (int o = 0; o < outputs; o++)
-    for (int r = 0; r < rows; r++)
-      p->y.elements[(row + r) * p->y.stride + output + o] = lanes_sum(sums[o][r]);
+  store_sums(p, sums, output, row, outputs, rows);
 }
+
+/// Rows of the next tile when `left` remain: as even as possible, since a tile of one row decodes
+/// as many weights as a full one.
+CK_INLINE int64_t tile_rows(int64_t left) {
+  int64_t tiles = (left + CK_TILE_ROWS - 1) / CK_TILE_ROWS;
+  return (left + tiles - 1) / tiles;
+}
+
+/// Calls `tile` with its last argument, `rows` (1 to CK_TILE_ROWS), as a constant.
+#define CK_FOR_TILE_ROWS(rows, tile, ...)                       \
+  switch (rows) {                                               \
+    case 1: tile(__VA_ARGS__, 1); break;                        \
+    case 2: tile(__VA_ARGS__, 2); break;                        \
+    case 3: tile(__VA_ARGS__, CK_TILE_ROWS < 3 ? 1 : 3); break; \
+    case 4: tile(__VA_ARGS__, CK_TILE_ROWS < 4 ? 1 : 4); break; \
+  }
 
 CK_INLINE void linear_format(const ck_product *p, int64_t outputs) {
   int64_t output = 0;
   while (output < outputs) {
-    int64_t left = outputs - output, row = 0;
-    int width = left >= CK_TILE_OUTPUTS ? CK_TILE_OUTPUTS : 1;
+    int64_t left = outputs - output;
     if (p->x.count == 1 && left >= CK_SINGLE_ROW_OUTPUTS) {
       linear_tile(p, output, 0, CK_SINGLE_ROW_OUTPUTS, 1);
       output += CK_SINGLE_ROW_OUTPUTS;
       continue;
     }
-    for (; row + CK_TILE_ROWS <= p->x.count; row += CK_TILE_ROWS) {
-      if (width == CK_TILE_OUTPUTS)
-        linear_tile(p, output, row, CK_TILE_OUTPUTS, CK_TILE_ROWS);
+    int width = left >= CK_TILE_OUTPUTS ? CK_TILE_OUTPUTS : 1;
+    for (int64_t row = 0, rows; row < p->x.count; row += rows) {
+      rows = tile_rows(p->x.count - row);
+      if (width == 1)
+        CK_FOR_TILE_ROWS(rows, linear_tile, p, output, row, 1)
       else
-        linear_tile(p, output, row, 1, CK_TILE_ROWS);
-    }
-    for (; row < p->x.count; row++) {
-      if (width == CK_TILE_OUTPUTS)
-        linear_tile(p, output, row, CK_TILE_OUTPUTS, 1);
-      else
-        linear_tile(p, output, row, 1, 1);
+        CK_FOR_TILE_ROWS(rows, linear_tile, p, output, row, CK_TILE_OUTPUTS)
     }
     output += width;
   }
@@ -118,18 +168,12 @@ CK_INLINE void transposed_format(const ck_product *p, const float *carry) {
   int64_t column = 0, columns = p->w->columns;
   while (column < columns) {
     int full = columns - column >= CK_TILE_OUTPUTS * 16;
-    int64_t row = 0;
-    for (; row + CK_TILE_ROWS <= p->x.count; row += CK_TILE_ROWS) {
+    for (int64_t row = 0, rows; row < p->x.count; row += rows) {
+      rows = tile_rows(p->x.count - row);
       if (full)
-        transposed_tile(p, carry, column, row, CK_TILE_OUTPUTS, CK_TILE_ROWS);
+        CK_FOR_TILE_ROWS(rows, transposed_tile, p, carry, column, row, CK_TILE_OUTPUTS)
       else
-        transposed_tile(p, carry, column, row, 1, CK_TILE_ROWS);
-    }
-    for (; row < p->x.count; row++) {
-      if (full)
-        transposed_tile(p, carry, column, row, CK_TILE_OUTPUTS, 1);
-      else
-        transposed_tile(p, carry, column, row, 1, 1);
+        CK_FOR_TILE_ROWS(rows, transposed_tile, p, carry, column, row, 1)
     }
     column += full ? CK_TILE_OUTPUTS * 16 : 16;
   }
