@@ -125,9 +125,14 @@ public final class DeepSeekModel: @unchecked Sendable {
   }
 
   /// Logits [rows.count, vocabulary] of some rows of the last finished pass of a lane.
-  public func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
+  public func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows {
     let hidden = lane == .decode ? buffers.hidden : buffers.prefillResidual
     return project(hidden, rows: rows, through: weights.head)
+  }
+
+  /// The same for rows that come in another form than an array, which allocates.
+  public func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
+    logits(lane, ofRows: Array(rows))
   }
 
   // MARK: - MTP module
@@ -154,8 +159,13 @@ public final class DeepSeekModel: @unchecked Sendable {
   }
 
   /// Logits [rows.count, vocabulary] of some rows of the last call of `draft`.
-  public func draftLogits(ofRows rows: some Collection<Int>, module: Int = 0) -> Rows {
+  public func draftLogits(ofRows rows: [Int], module: Int = 0) -> Rows {
     project(buffers.draftHidden, rows: rows, through: weights.mtp[module].head)
+  }
+
+  /// The same for rows that come in another form than an array, which allocates.
+  public func draftLogits(ofRows rows: some Collection<Int>, module: Int = 0) -> Rows {
+    draftLogits(ofRows: Array(rows), module: module)
   }
 
   // MARK: - Parts
@@ -169,9 +179,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     target.rows(targetRow..<targetRow + 1).copy(from: source.rows(row..<row + 1))
   }
 
-  private func project(
-    _ hidden: Rows, rows: some Collection<Int>, through head: MatrixView
-  ) -> Rows {
+  private func project(_ hidden: Rows, rows: [Int], through head: MatrixView) -> Rows {
     let gathered = buffers.normed.rows(0..<rows.count)
     for (index, row) in rows.enumerated() { copy(hidden, row, to: gathered, index) }
     let logits = buffers.logits.rows(0..<rows.count)
