@@ -45,9 +45,19 @@ public struct Backend: Sendable {
     let tasks = taskCount(
       multiplyAdds: x.count * matrix.rows * matrix.columns,
       atMost: (matrix.rows + Self.outputGranule - 1) / Self.outputGranule)
-    pool.run(tasks: tasks) { number in
-      let part = Self.share(
-        of: matrix.rows, task: number, of: tasks, granule: Self.outputGranule)
+    pool.run(
+      tasks: tasks, LinearWork(matrix: matrix, x: x, y: y, tasks: tasks, kernels: kernels))
+  }
+
+  private struct LinearWork: ParallelWork {
+    let matrix: MatrixView
+    let x: Rows
+    let y: Rows
+    let tasks: Int
+    let kernels: Kernels
+
+    func perform(task: Int) {
+      let part = share(of: matrix.rows, task: task, of: tasks, granule: outputGranule)
       guard !part.isEmpty else { return }
       kernels.linear(matrix, outputs: part, x, into: y.columns(part))
     }

@@ -39,12 +39,13 @@ public struct Rows: @unchecked Sendable {
       base: base + range.lowerBound, count: count, width: range.count, stride: stride)
   }
 
-  /// One row seen as `parts` rows of equal width, as the heads of a token are.
-  public func row(_ row: Int, splitInto parts: Int) -> Rows {
-    precondition(row >= 0 && row < count, "row out of bounds")
+  /// Each row seen as `parts` rows of equal width, as the heads of a token are. The rows have no
+  /// gaps between them.
+  public func split(into parts: Int) -> Rows {
     precondition(parts > 0 && width.isMultiple(of: parts), "row does not split evenly")
+    precondition(count <= 1 || stride == width, "gaps between rows")
     let part = width / parts
-    return unsafe Rows(base: base + row * stride, count: parts, width: part, stride: part)
+    return unsafe Rows(base: base, count: count * parts, width: part, stride: part)
   }
 
   /// One element; for tests and rare uses, since each access is checked.

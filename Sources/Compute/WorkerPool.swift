@@ -7,6 +7,13 @@
 import Platform
 import Synchronization
 
+/// The tasks of one operation, as a value. A closure would have to move to the heap before other
+/// threads may call it; a value stays where it is while the operation runs.
+public protocol ParallelWork: Sendable {
+  /// Does one task; called once for each number, on any thread.
+  func perform(task: Int)
+}
+
 /// A fixed set of threads that run the tasks of one operation at a time. The caller of `run` is one
 /// of them; only one thread may call it (the engine's).
 public final class WorkerPool: Sendable {
@@ -35,16 +42,25 @@ public final class WorkerPool: Sendable {
     for thread in threads { thread.join() }
   }
 
-  /// Calls `body` once for each number below `tasks`, on any thread, and returns when all are done.
-  public func run(tasks: Int, _ body: @Sendable (Int) -> Void) {
+  /// Does the tasks with numbers below `tasks` and returns when all are done.
+  public func run(tasks: Int, _ work: some ParallelWork) {
     guard tasks > 1, threadCount > 1 else {
-      for number in 0..<tasks { body(number) }
+      for number in 0..<tasks { work.perform(task: number) }
       return
     }
-    withoutActuallyEscaping(body) {
-      crew.run(tasks: tasks, $0)
+    unsafe withUnsafePointer(to: work) {
+      crew.run(tasks: tasks, unsafe LentWork(work: $0))
     }
   }
+}
+
+/// Work that its owner keeps in place until every claimed task has ended.
+@safe
+private struct LentWork<Work: ParallelWork>: ParallelWork, @unchecked Sendable {
+  // Unchecked: the work itself is sendable, and outlives the operation.
+  let work: UnsafePointer<Work>
+
+  func perform(task: Int) { unsafe work.pointee.perform(task: task) }
 }
 
 /// What the caller and the workers share.
@@ -52,10 +68,10 @@ public final class WorkerPool: Sendable {
 /// Tasks are claimed one by one, and an operation ends when every claimed task has: a worker that
 /// the system does not run at the moment is not waited for, its share is done by the others.
 private final class Crew: @unchecked Sendable {
-  // Unchecked: `task` and `taskCount` are written by the caller of `run` before the ticket is
+  // Unchecked: `lent` and `taskCount` are written by the caller of `run` before the ticket is
   // published and read only between a successful claim and the end of the claimed task; the caller
   // does not return, and so does not write again, before all claimed tasks have ended.
-  private var task: (@Sendable (Int) -> Void)?
+  private var lent: (any ParallelWork)?
   private var taskCount = 0
   /// Number of the operation in the upper half, tasks nobody has claimed yet in the lower half.
   private let ticket = Atomic<UInt64>(0)
@@ -67,9 +83,10 @@ private final class Crew: @unchecked Sendable {
   /// Tens of microseconds: longer than the serial stretches of a step, far below a scheduler tick.
   private static let spins = 10_000
 
-  func run(tasks: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  /// - Parameter work: one word, so that it needs no box.
+  func run(tasks: Int, _ work: some ParallelWork) {
     precondition(unfinished.load(ordering: .relaxed) == 0, "operations do not overlap")
-    task = body
+    lent = work
     taskCount = tasks
     unfinished.store(tasks, ordering: .relaxed)
     let operation = (ticket.load(ordering: .relaxed) >> 32 &+ 1) << 32
@@ -81,7 +98,7 @@ private final class Crew: @unchecked Sendable {
       spins += 1
       if spins.isMultiple(of: Self.spins) { Thread.yield() }
     }
-    task = nil
+    lent = nil
   }
 
   func stop() {
@@ -115,12 +132,9 @@ private final class Crew: @unchecked Sendable {
     }
   }
 
-  /// A function of its own so that the closure is let go before the task counts as ended: nobody
-  /// may hold it when `run` returns.
-  @inline(never)
   private func perform(_ number: Int) {
-    guard let task else { preconditionFailure("a claim without an operation") }
-    task(number)
+    guard let lent else { preconditionFailure("a claim without an operation") }
+    lent.perform(task: number)
   }
 
   private static func unclaimed(_ ticket: UInt64) -> Int { Int(ticket & 0xFFFF_FFFF) }

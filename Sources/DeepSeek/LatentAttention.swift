@@ -33,24 +33,30 @@ struct LatentAttention: Sendable {
 
   /// The norms over low-rank states use this whatever `rms_norm_eps` says.
   static let latentEpsilon: Float = 1e-6
-  /// Heads of one row that share a pass over the pages.
+  /// Heads, of one row or of several rows of a sequence, that share a pass over the pages.
   static let headGroup = 16
+}
+
+/// Elements of one head: the parts of its query and its value, and the latent they come from.
+struct HeadWidths: Sendable {
+  let nope: Int
+  let rope: Int
+  let value: Int
+  let rank: Int
 }
 
 /// What the attention of every layer shares.
 struct AttentionContext: Sendable {
   let heads: Int
-  let nope: Int
-  let rope: Int
-  let value: Int
-  let rank: Int
+  let widths: HeadWidths
   let embedding: RotaryEmbedding
   let backend: Backend
   let storage: LatentStorage
 
   init(_ c: ModelConfiguration, backend: Backend, storage: LatentStorage) {
-    (heads, nope, rope) = (c.headCount, c.nopeWidth, c.ropeWidth)
-    (value, rank) = (c.valueWidth, c.latentRank)
+    heads = c.headCount
+    widths = HeadWidths(
+      nope: c.nopeWidth, rope: c.ropeWidth, value: c.valueWidth, rank: c.latentRank)
     embedding = RotaryEmbedding(c)
     self.backend = backend
     self.storage = storage
@@ -69,7 +75,7 @@ extension LatentAttention {
     project(x, context, buffers, into: query)
     store(x, batch: batch, layer: layer, context, buffers)
     absorb(query, context, into: buffers.absorbedQuery.rows(rows))
-    attend(batch: batch, layer: layer, context, buffers)
+    LatentScan(batch: batch, layer: layer, context, buffers).run()
     expandValues(buffers.attended.rows(rows), context, into: buffers.values.rows(rows))
     context.backend.linear(output, buffers.values.rows(rows), into: y)
     if let outputBias { Elementwise.add(outputBias, to: y) }
@@ -90,9 +96,9 @@ extension LatentAttention {
         latent, weight: norm, epsilon: Self.latentEpsilon, into: latent)
       context.backend.linear(up, latent, into: q)
     }
-    let width = context.nope + context.rope
+    let width = context.widths.nope + context.widths.rope
     for head in 0..<context.heads {
-      let rope = q.columns(head * width + context.nope..<(head + 1) * width)
+      let rope = q.columns(head * width + context.widths.nope..<(head + 1) * width)
       context.embedding.apply(buffers.rotation, to: rope)
     }
   }
@@ -105,11 +111,12 @@ extension LatentAttention {
     let stored = buffers.latent.rows(0..<x.count)
     context.backend.linear(latentDown, x, into: stored)
     if let latentBias { Elementwise.add(latentBias, to: stored) }
-    let latent = stored.columns(0..<context.rank)
+    let latent = stored.columns(0..<context.widths.rank)
     context.backend.kernels.rmsNorm(
       latent, weight: latentNorm, epsilon: Self.latentEpsilon, into: latent)
     context.embedding.apply(
-      buffers.rotation, to: stored.columns(context.rank..<context.rank + context.rope))
+      buffers.rotation,
+      to: stored.columns(context.widths.rank..<context.widths.rank + context.widths.rope))
     for row in 0..<x.count {
       let (page, slot) = batch.place(ofRow: row)
       context.storage.write(stored, row: row, page: page, slot: slot, layer: layer)
@@ -118,97 +125,23 @@ extension LatentAttention {
 
   /// q~_h = W_UK,h^T q_nope and the rope part beside it, per head.
   private func absorb(_ q: Rows, _ context: AttentionContext, into absorbed: Rows) {
-    let (nope, rope, rank) = (context.nope, context.rope, context.rank)
-    forEachHead(of: q.count, inner: nope * rank, context) { head in
-      let part = q.columns(head * (nope + rope)..<(head + 1) * (nope + rope))
-      let target = absorbed.columns(head * (rank + rope)..<(head + 1) * (rank + rope))
-      let first = head * (nope + context.value)
-      context.backend.kernels.linearTransposed(
-        latentUp, inputs: first..<first + nope, part.columns(0..<nope),
-        into: target.columns(0..<rank))
-      target.columns(rank..<rank + rope).copy(from: part.columns(nope..<nope + rope))
-    }
+    let work = q.count * context.heads * context.widths.nope * context.widths.rank
+    let tasks = context.backend.taskCount(multiplyAdds: work, atMost: context.heads)
+    context.backend.pool.run(
+      tasks: tasks,
+      HeadAbsorption(
+        latentUp: latentUp, query: q, absorbed: absorbed, heads: context.heads,
+        widths: context.widths, tasks: tasks, kernels: context.backend.kernels))
   }
 
   /// o_h = W_UV,h z_h, per head.
   private func expandValues(_ attended: Rows, _ context: AttentionContext, into values: Rows) {
-    let (value, rank) = (context.value, context.rank)
-    forEachHead(of: attended.count, inner: value * rank, context) { head in
-      let first = head * (context.nope + value) + context.nope
-      context.backend.kernels.linear(
-        latentUp, outputs: first..<first + value,
-        attended.columns(head * rank..<(head + 1) * rank),
-        into: values.columns(head * value..<(head + 1) * value))
-    }
-  }
-
-  private func forEachHead(
-    of rows: Int, inner: Int, _ context: AttentionContext, _ body: @Sendable (Int) -> Void
-  ) {
-    let heads = context.heads
-    let tasks = context.backend.taskCount(multiplyAdds: rows * heads * inner, atMost: heads)
-    context.backend.pool.run(tasks: tasks) { task in
-      for head in Backend.share(of: heads, task: task, of: tasks, granule: 1) { body(head) }
-    }
-  }
-}
-
-// MARK: - Scores and weighted latents
-
-extension LatentAttention {
-  /// Fills `buffers.attended` with the softmax-weighted latents of every row and head.
-  private func attend(
-    batch: ForwardBatch, layer: Int, _ context: AttentionContext, _ buffers: ActivationBuffers
-  ) {
-    let groups = (context.heads + Self.headGroup - 1) / Self.headGroup
-    let items = batch.rowCount * groups
-    let positions = batch.positions.reduce(0) { $0 + $1 + 1 }
-    let tasks = context.backend.taskCount(
-      multiplyAdds: positions * context.heads * 2 * context.rank, atMost: items)
-    context.backend.pool.run(tasks: tasks) { task in
-      // Later rows have longer contexts: dealing rows out in turn balances the tasks.
-      for item in stride(from: task, to: items, by: tasks) {
-        let (row, group) = item.quotientAndRemainder(dividingBy: groups)
-        let first = group * Self.headGroup
-        attend(
-          row: row, heads: first..<min(first + Self.headGroup, context.heads), batch: batch,
-          layer: layer, context, buffers, scratch: task)
-      }
-    }
-  }
-
-  /// One row, a group of its heads: a single pass over the pages from the first visible position up
-  /// to the row's own.
-  private func attend(
-    row: Int, heads: Range<Int>, batch: ForwardBatch, layer: Int, _ context: AttentionContext,
-    _ buffers: ActivationBuffers, scratch: Int
-  ) {
-    let kernels = context.backend.kernels
-    let query = buffers.absorbedQuery.row(row, splitInto: context.heads).rows(heads)
-    let attended = buffers.attended.row(row, splitInto: context.heads).rows(heads)
-    let state = buffers.softmax[scratch]
-    state.rows(0..<1).fill(-.infinity)
-    state.rows(1..<2).fill(0)
-    let size = LatentStorage.tokensPerPage
-    let segment = batch.segment(ofRow: row)
-    let visible = segment.firstVisible..<batch.positions[row] + 1
-    let firstPage = visible.lowerBound / size
-    for number in firstPage...batch.positions[row] / size {
-      let page = segment.pages[number]
-      let slots =
-        max(visible.lowerBound - number * size, 0)..<min(visible.upperBound - number * size, size)
-      let scores = buffers.scores[scratch].rows(0..<heads.count).columns(0..<slots.count)
-      let keys = context.storage.matrix(page, layer: layer, columns: query.width)
-      kernels.linear(keys, outputs: slots, query, into: scores)
-      kernels.softmaxStep(scores, scale: Float(context.embedding.softmaxScale), state: state)
-      let latents = context.storage.matrix(page, layer: layer, columns: context.rank)
-      if number == firstPage {
-        kernels.linearTransposed(latents, inputs: slots, scores, into: attended)
-      } else {
-        kernels.linearTransposed(
-          latents, inputs: slots, scores, carry: state.rows(2..<3), into: attended)
-      }
-    }
-    for head in 0..<heads.count { Elementwise.scale(attended, row: head, by: 1 / state[1, head]) }
+    let work = attended.count * context.heads * context.widths.value * context.widths.rank
+    let tasks = context.backend.taskCount(multiplyAdds: work, atMost: context.heads)
+    context.backend.pool.run(
+      tasks: tasks,
+      ValueExpansion(
+        latentUp: latentUp, attended: attended, values: values, heads: context.heads,
+        widths: context.widths, tasks: tasks, kernels: context.backend.kernels))
   }
 }

@@ -36,19 +36,37 @@ struct MixtureOfExperts: Sendable {
   private func runExperts(
     _ x: Rows, _ backend: Backend, _ buffers: ActivationBuffers, _ plan: ExpertPlan
   ) {
-    for (place, row) in plan.rowAtPlace.enumerated() {
+    for place in plan.rowAtPlace.indices {
+      let row = plan.rowAtPlace[place]
       buffers.expertInput.rows(place..<place + 1).copy(from: x.rows(row..<row + 1))
     }
-    let active = plan.active
     let work = plan.rowAtPlace.count * 3 * x.width * experts[0].intermediateSize
-    let tasks = backend.isWorthSplitting(multiplyAdds: work) ? active.count : 1
-    backend.pool.run(tasks: tasks) { task in
-      for number in stride(from: task, to: active.count, by: tasks) {
-        let places = plan.places(of: active[number])
-        experts[active[number]].forward(
-          buffers.expertInput.rows(places), gate: buffers.expertGate.rows(places),
-          up: buffers.expertUp.rows(places), into: buffers.expertOutput.rows(places),
-          backend.kernels)
+    let tasks = backend.isWorthSplitting(multiplyAdds: work) ? plan.active.count : 1
+    backend.pool.run(
+      tasks: tasks,
+      ExpertWork(
+        experts: experts, plan: plan, input: buffers.expertInput, gate: buffers.expertGate,
+        up: buffers.expertUp, output: buffers.expertOutput, tasks: tasks,
+        kernels: backend.kernels))
+  }
+
+  /// The chosen experts, each on all its rows.
+  private struct ExpertWork: ParallelWork {
+    let experts: [FeedForward]
+    let plan: ExpertPlan
+    let input: Rows
+    let gate: Rows
+    let up: Rows
+    let output: Rows
+    let tasks: Int
+    let kernels: Kernels
+
+    func perform(task: Int) {
+      for number in stride(from: task, to: plan.active.count, by: tasks) {
+        let places = plan.places(of: plan.active[number])
+        experts[plan.active[number]].forward(
+          input.rows(places), gate: gate.rows(places), up: up.rows(places),
+          into: output.rows(places), kernels)
       }
     }
   }
@@ -79,14 +97,14 @@ struct ExpertPlan: Sendable {
   private var weights: [Float] = []
   private var placeOfChoice: [Int] = []
   // Scratch of one row.
-  private var choice: [Float]
+  private var choice: [Float] = []
   private var rowExperts: [Int] = []
   private var rowWeights: [Float] = []
 
   init(expertCount: Int, expertsPerToken: Int, rows: Int) {
     self.expertsPerToken = expertsPerToken
     firstPlace = [Int](repeating: 0, count: expertCount + 1)
-    choice = [Float](repeating: 0, count: expertCount)
+    choice.reserveCapacity(Router.scratchCount(expertCount: expertCount))
     active.reserveCapacity(expertCount)
     rowAtPlace.reserveCapacity(rows * expertsPerToken)
     chosen.reserveCapacity(rows * expertsPerToken)

@@ -20,7 +20,7 @@ public struct Router: Sendable {
   /// Chooses experts for one token.
   /// - Parameters:
   ///   - logits: gate projection of the token [experts]; becomes the scores.
-  ///   - choice: scratch [experts].
+  ///   - choice: scratch; allocates nothing with room for `scratchCount` elements.
   ///   - experts: receives the chosen experts, best first.
   ///   - weights: receives their weights in the same order.
   public func route(
@@ -28,14 +28,13 @@ public struct Router: Sendable {
     weights: inout [Float]
   ) {
     score(&logits)
-    for expert in logits.indices {
-      choice[expert] = logits[expert] + (bias?[expert] ?? 0)
-    }
+    choice.removeAll(keepingCapacity: true)
+    for expert in logits.indices { choice.append(logits[expert] + (bias?[expert] ?? 0)) }
     if let groups = configuration.groups { discardGroups(&choice, groups) }
     experts.removeAll(keepingCapacity: true)
     weights.removeAll(keepingCapacity: true)
     for _ in 0..<configuration.expertsPerToken {
-      let best = Self.indexOfLargest(choice)
+      let best = Self.indexOfLargest(choice, in: choice.indices)
       choice[best] = -.infinity
       experts.append(best)
       weights.append(logits[best])
@@ -59,39 +58,49 @@ public struct Router: Sendable {
     }
   }
 
-  /// Makes the experts of all but the best groups impossible to choose.
+  /// Room for the experts' scores and, for each of at most as many groups, a score and a mark.
+  static func scratchCount(expertCount: Int) -> Int { 3 * expertCount }
+
+  /// Makes the experts of all but the best groups impossible to choose. The groups' scores and
+  /// marks stand behind the experts' scores for the while.
   private func discardGroups(_ choice: inout [Float], _ groups: ExpertGroups) {
-    let size = choice.count / groups.count
-    var scores = (0..<groups.count).map { group in
-      Self.groupScore(choice[group * size..<(group + 1) * size], groups.score)
+    let scores = choice.count
+    let marks = scores + groups.count
+    let size = scores / groups.count
+    for group in 0..<groups.count {
+      choice.append(
+        Self.groupScore(choice, group * size..<(group + 1) * size, groups.score))
     }
-    var kept = [Bool](repeating: false, count: groups.count)
+    choice.append(contentsOf: repeatElement(0, count: groups.count))
     for _ in 0..<groups.kept {
-      let best = Self.indexOfLargest(scores)
-      scores[best] = -.infinity
-      kept[best] = true
+      let best = Self.indexOfLargest(choice, in: scores..<marks)
+      choice[best] = -.infinity
+      choice[best + groups.count] = 1
     }
-    for group in 0..<groups.count where !kept[group] {
+    for group in 0..<groups.count where choice[marks + group] == 0 {
       for expert in group * size..<(group + 1) * size { choice[expert] = -.infinity }
     }
+    choice.removeLast(2 * groups.count)
   }
 
-  private static func groupScore(_ scores: ArraySlice<Float>, _ kind: ExpertGroups.Score) -> Float {
+  private static func groupScore(
+    _ choice: [Float], _ experts: Range<Int>, _ kind: ExpertGroups.Score
+  ) -> Float {
     var (first, second) = (-Float.infinity, -Float.infinity)
-    for score in scores {
-      if score > first {
-        (first, second) = (score, first)
-      } else if score > second {
-        second = score
+    for expert in experts {
+      if choice[expert] > first {
+        (first, second) = (choice[expert], first)
+      } else if choice[expert] > second {
+        second = choice[expert]
       }
     }
     return kind == .best ? first : first + second
   }
 
   /// The first of the largest values; NaN compares as nothing, so it can mislead but never trap.
-  private static func indexOfLargest(_ values: [Float]) -> Int {
-    var best = 0
-    for index in values.indices where values[index] > values[best] { best = index }
+  private static func indexOfLargest(_ values: [Float], in range: Range<Int>) -> Int {
+    var best = range.lowerBound
+    for index in range where values[index] > values[best] { best = index }
     return best
   }
 

@@ -7,15 +7,27 @@ import Synchronization
 import TestSupport
 import Testing
 
+/// An atomic that an escaping closure can hold.
+private final class Counter: Sendable {
+  let value = Atomic<Int>(0)
+}
+
+/// A closure as work.
+struct ClosureWork: ParallelWork {
+  let body: @Sendable (Int) -> Void
+
+  func perform(task: Int) { body(task) }
+}
+
 @Suite("Worker pool")
 struct WorkerPoolTests {
   @Test("runs each task exactly once, many operations in a row", arguments: [1, 2, 5])
   func everyTaskOnce(threads: Int) throws {
     let pool = try WorkerPool(threadCount: threads)
     for tasks in [0, 1, 2, 3, 64] + Array(repeating: 7, count: 2000) {
-      let sum = Atomic<Int>(0)
-      pool.run(tasks: tasks) { sum.add(1 << $0, ordering: .relaxed) }
-      #expect(sum.load(ordering: .relaxed) == (tasks == 64 ? -1 : (1 << tasks) - 1))
+      let sum = Counter()
+      pool.run(tasks: tasks, ClosureWork { sum.value.add(1 << $0, ordering: .relaxed) })
+      #expect(sum.value.load(ordering: .relaxed) == (tasks == 64 ? -1 : (1 << tasks) - 1))
     }
   }
 
@@ -25,12 +37,14 @@ struct WorkerPoolTests {
     for _ in 0..<5 {
       // Far longer than a worker spins before it sleeps.
       usleep(20_000)
-      let arrived = Atomic<Int>(0)
-      pool.run(tasks: 3) { _ in
-        arrived.add(1, ordering: .sequentiallyConsistent)
-        while arrived.load(ordering: .sequentiallyConsistent) < 3 { Thread.yield() }
-      }
-      #expect(arrived.load(ordering: .relaxed) == 3)
+      let arrived = Counter()
+      pool.run(
+        tasks: 3,
+        ClosureWork { _ in
+          arrived.value.add(1, ordering: .sequentiallyConsistent)
+          while arrived.value.load(ordering: .sequentiallyConsistent) < 3 { Thread.yield() }
+        })
+      #expect(arrived.value.load(ordering: .relaxed) == 3)
     }
   }
 
@@ -38,9 +52,9 @@ struct WorkerPoolTests {
   func stop() throws {
     for round in 0..<20 {
       let pool = try WorkerPool(threadCount: 3)
-      let sum = Atomic<Int>(0)
-      pool.run(tasks: 3) { _ in sum.add(1, ordering: .relaxed) }
-      #expect(sum.load(ordering: .relaxed) == 3)
+      let sum = Counter()
+      pool.run(tasks: 3, ClosureWork { _ in sum.value.add(1, ordering: .relaxed) })
+      #expect(sum.value.load(ordering: .relaxed) == 3)
       if round.isMultiple(of: 5) { usleep(5_000) }
     }
   }

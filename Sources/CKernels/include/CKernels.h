@@ -3,10 +3,10 @@
 // One arithmetic for all tiers: a sum over an inner dimension is kept in 16 lanes, lane l taking
 // the elements l, l + 16, l + 32, ... in that order by fused multiply-add; the lanes are then added
 // in halves (8 + 8, 4 + 4, 2 + 2, 1 + 1). Of a bfloat16 matrix a lane takes pairs, which is how a
-// register of them is decoded with two operations: lane l takes elements 2 l + 1 and 2 l of each
-// group of 32, the second of the pair first. The result of an output element therefore depends neither
-// on the tier nor on how many other rows or outputs are computed in the same call. The files under
-// scalar/ are the definition; the others must return the same bits.
+// register of them is decoded in two operations: lane l takes elements 2 l + 1 and 2 l of each
+// group of 32, the second of the pair first. The result of an output element therefore depends
+// neither on the tier nor on how many other rows or outputs are computed in the same call. The
+// files under scalar/ are the definition; the others must return the same bits.
 //
 // Nothing here allocates, locks, touches a file or keeps state. Pointers may be unaligned.
 
