@@ -41,7 +41,8 @@ public struct TokenLogprobs: Sendable, Equatable {
       return
     }
     let values = logits.indices.map { logits[$0] }
-    self.top = CandidateFilter.largest(min(top, values.count), of: values)
-      .map { scored($0, values[$0]) }
+    var largest: [Int32] = []
+    TokenRanking(logits: values).takeLargest(min(top, values.count), into: &largest)
+    self.top = largest.map { scored(Int($0), values[Int($0)]) }
   }
 }

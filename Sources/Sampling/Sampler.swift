@@ -7,16 +7,20 @@ public struct Sampler: Sendable {
   public let parameters: SamplingParameters
   private let choice: Int
   private var history: TokenHistory?
-  /// Scratch for the logits of one position, kept so that a token allocates nothing.
+  /// Scratch of one position, kept so that a further one allocates nothing.
   private var adjusted: [Float] = []
+  private var filter = CandidateFilter()
 
   /// - Parameters:
   ///   - choice: index among the `n` answers to one prompt; each draws its own noise.
   ///   - prompt: token ids below the vocabulary size, as those of `logitBias`.
-  public init(_ parameters: SamplingParameters, choice: Int, prompt: [Int32]) {
+  ///   - tokens: how many will be accepted, drafts included: room is taken for them at once.
+  public init(
+    _ parameters: SamplingParameters, choice: Int, prompt: [Int32], reserving tokens: Int = 0
+  ) {
     self.parameters = parameters
     self.choice = choice
-    history = parameters.changesLogits ? TokenHistory(prompt: prompt) : nil
+    history = parameters.changesLogits ? TokenHistory(prompt: prompt, reserving: tokens) : nil
   }
 
   /// Records a token as generated, for the penalties of later positions.
@@ -38,27 +42,27 @@ public struct Sampler: Sendable {
     let factor = Float(1 / parameters.temperature)
     for index in adjusted.indices { adjusted[index] *= factor }
     let noise = SamplingNoise(seed: parameters.seed, choice: choice, position: position)
-    if let kept = CandidateFilter(parameters: parameters).keep(adjusted) {
-      return draw(from: kept, adjusted, noise)
-    }
-    return draw(from: adjusted.indices, adjusted, noise)
+    return filter.keep(adjusted, parameters)
+      ? Self.draw(from: filter.kept, adjusted, noise)
+      : Self.draw(from: 0..<Int32(adjusted.count), adjusted, noise)
   }
 
   /// The candidate with the largest noisy logit; equal ones go to the lower id.
-  private func draw(
-    from candidates: some Collection<Int>, _ logits: [Float], _ noise: SamplingNoise
+  private static func draw(
+    from candidates: some Collection<Int32>, _ logits: [Float], _ noise: SamplingNoise
   ) -> Int32 {
     var best = candidates.first ?? 0
     var highest = -Double.infinity
-    for token in candidates {
+    for candidate in candidates {
+      let token = Int(candidate)
       let logit = Double(logits[token])
       guard logit + noise.gumbelBound(token) >= highest else { continue }
       let noisy = logit + noise.gumbel(token)
-      if noisy > highest || (noisy == highest && token < best) {
-        (best, highest) = (token, noisy)
+      if noisy > highest || (noisy == highest && candidate < best) {
+        (best, highest) = (candidate, noisy)
       }
     }
-    return Int32(best)
+    return best
   }
 
   private static func largest(_ logits: Span<Float>) -> Int32 {

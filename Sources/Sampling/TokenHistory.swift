@@ -5,7 +5,11 @@ struct TokenHistory: Sendable {
   private var prompt: Set<Int32> = []
   private var generated: [Int32: Int] = [:]
 
-  init(prompt: [Int32]) { self.prompt = Set(prompt) }
+  /// - Parameter tokens: how many different ones to make room for.
+  init(prompt: [Int32], reserving tokens: Int) {
+    self.prompt = Set(prompt)
+    generated.reserveCapacity(tokens)
+  }
 
   mutating func append(_ token: Int32) { generated[token, default: 0] += 1 }
 
