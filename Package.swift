@@ -42,8 +42,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .target(
-      name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["JSON", "AllocationCounter"], path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -67,7 +68,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "DeepSeekTests",
-      dependencies: ["DeepSeek", "Weights", "Compute", "Platform", "JSON", "TestSupport"],
+      dependencies: [
+        "DeepSeek", "Sampling", "Weights", "Compute", "Platform", "JSON", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "ServingTests",

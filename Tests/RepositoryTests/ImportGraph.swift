@@ -29,10 +29,13 @@ enum ImportGraph {
     "Configuration": ["hadal"], "Histogram": ["LoadTest"],
   ]
 
+  /// Modules that only tests import.
+  static let testModules: Set<String> = ["Testing", "TestSupport", "AllocationCounter"]
+
   /// Whether a file of `target` may import `module`. Tests may import any target of the product.
   static func allows(_ target: String, isTest: Bool, toImport module: String) -> Bool {
     if system.contains(module) { return true }
-    if isTest { return targets[module] != nil || ["Testing", "TestSupport"].contains(module) }
+    if isTest { return targets[module] != nil || testModules.contains(module) }
     return targets[target]?.contains(module) == true || packages[module]?.contains(target) == true
   }
 

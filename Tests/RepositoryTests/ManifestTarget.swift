@@ -21,7 +21,8 @@ struct ManifestTarget: Equatable {
       guard let name = quoted(body).first else { continue }
       targets.append(
         ManifestTarget(
-          name: name, line: line, isTest: kind == ".testTarget(" || name == "TestSupport",
+          name: name, line: line,
+          isTest: kind == ".testTarget(" || ImportGraph.testModules.contains(name),
           dependencies: dependencies(body)))
     }
     return targets
