@@ -52,7 +52,11 @@ CK_INLINE void add_pairs(const ck_product *p, tile_sums sums, int64_t output, co
                          int64_t k, int64_t left, int outputs, int rows) {
   const uint16_t *w = (const uint16_t *)p->w->elements + (p->first + output) * p->w->row_stride + k;
   lane_pair weights[CK_SINGLE_ROW_OUTPUTS];
-  for (int o = 0; o < outputs; o++) weights[o] = pair_decode(w + o * p->w->row_stride, left);
+  for (int o = 0; o < outputs; o++) {
+    weights[o] = pair_decode(w + o * p->w->row_stride, left);
+    // The next tile's weights, which may lie behind the matrix: a prefetch never faults.
+    __builtin_prefetch(w + (o + outputs) * p->w->row_stride);
+  }
   for (int r = 0; r < rows; r++) {
     lane_pair input = pair_load(x + r * p->x.stride + k, left);
     for (int o = 0; o < outputs; o++)
