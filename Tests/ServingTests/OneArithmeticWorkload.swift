@@ -11,7 +11,7 @@ import TestSupport
 import Weights
 
 /// Everything the engine says about one request.
-struct Answer: Equatable {
+struct StreamedAnswer: Equatable {
   var prompt: [TokenLogprobs] = []
   var tokens: [Int32] = []
   var logprobs: [TokenLogprobs?] = []
@@ -31,13 +31,13 @@ struct Answer: Equatable {
   }
 
   /// Whether this, as far as it goes, is what another answer begins with.
-  func begins(_ whole: Answer) -> Bool {
+  func begins(_ whole: StreamedAnswer) -> Bool {
     whole.prompt.starts(with: prompt) && whole.tokens.starts(with: tokens)
       && whole.logprobs.starts(with: logprobs) && (finish == nil || isSame(as: whole))
   }
 
   /// Whether both say the same, bit by bit.
-  func isSame(as other: Answer) -> Bool {
+  func isSame(as other: StreamedAnswer) -> Bool {
     finish == other.finish && prompt == other.prompt && tokens == other.tokens
       && logprobs == other.logprobs
   }
@@ -77,7 +77,7 @@ struct OneArithmeticWorkload {
   static let pagesOfLongest = (promptLimit + answerLimit + 63) / 64
 
   let requests: [GenerationRequest]
-  let alone: [Answer]
+  let alone: [StreamedAnswer]
 
   /// Draws the requests, and answers each of them alone on a fresh engine without speculation.
   init(count: Int, seed: UInt64) throws {
@@ -94,7 +94,7 @@ struct OneArithmeticWorkload {
         contextLength: Self.promptLimit + Self.answerLimit, pageCount: Self.pagesOfLongest,
         speculation: .off, cachesPrefixes: false)
       let engine = try DemoEngine.start(limits, threads: 1)
-      var answer = Answer()
+      var answer = StreamedAnswer()
       for event in try StreamReader(engine, request).readAll() ?? [] { answer.append(event) }
       return answer
     }
@@ -162,12 +162,12 @@ struct OneArithmeticRun {
   private var arrivals: [Int] = []
   /// Tokens after which a request is cancelled.
   private(set) var cancellations: [Int: Int] = [:]
-  private(set) var answers: [Answer]
+  private(set) var answers: [StreamedAnswer]
 
   init(_ requests: [GenerationRequest], seed: UInt64) {
     var g = SeededGenerator(seed: seed)
     self.requests = requests
-    answers = requests.map { _ in Answer() }
+    answers = requests.map { _ in StreamedAnswer() }
     var arrival = 0
     for (index, request) in requests.enumerated() {
       arrivals.append(arrival)

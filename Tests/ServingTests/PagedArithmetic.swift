@@ -46,7 +46,7 @@ enum PagedArithmetic {
 }
 
 /// All that a reader of a finished answer has seen.
-struct Answer: Equatable {
+struct ScriptedAnswer: Equatable {
   var promptLogprobs: [TokenLogprobs] = []
   var tokens: [Int32] = []
   var logprobs: [TokenLogprobs?] = []

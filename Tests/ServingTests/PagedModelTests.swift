@@ -61,7 +61,7 @@ struct PagedModelTests {
     var request = GenerationRequest(prompt: tokens, sampling: .init(), maxTokens: 40)
     request.sampling.temperature = 0
     request.logprobs = 0
-    let greedy = Answer(to: request)
+    let greedy = ScriptedAnswer(to: request)
     var (all, pages) = (tokens, pages)
     pages.append(PageIndex(0))
     model.decode(batch(0..<150))
@@ -74,10 +74,10 @@ struct PagedModelTests {
     }
     #expect(greedy.reason == .length && model.fault == nil)
     request.sampling.temperature = 1
-    #expect(Answer(to: request) != greedy)
+    #expect(ScriptedAnswer(to: request) != greedy)
     request.stopTokens = [greedy.tokens[3]]
     request.sampling.temperature = 0
-    #expect(Answer(to: request).reason == .stop)
+    #expect(ScriptedAnswer(to: request).reason == .stop)
   }
 
   @Test("drafts chain, and predict what will be computed")

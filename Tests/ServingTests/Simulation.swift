@@ -37,7 +37,7 @@ private struct Client {
   let isSlow: Bool
   /// Whether nobody else ever had this request's salt.
   let isAlone: Bool
-  var answer = Answer()
+  var answer = ScriptedAnswer()
   var startCount = 0
   var cachedTokens = 0
 }
@@ -210,7 +210,7 @@ final class Simulation {
     cancelled += 1
     abandoned.append(client.stream)
     if abandoned.count > 5 { abandoned.removeFirst() }
-    let expected = Answer(to: client.request)
+    let expected = ScriptedAnswer(to: client.request)
     require(
       expected.tokens.starts(with: client.answer.tokens)
         && expected.promptLogprobs.starts(with: client.answer.promptLogprobs),
@@ -220,7 +220,7 @@ final class Simulation {
   private func finish(_ client: Client) {
     finished += 1
     cachedTokens += client.cachedTokens
-    let expected = Answer(to: client.request)
+    let expected = ScriptedAnswer(to: client.request)
     require(
       client.answer == expected,
       "answered \(client.answer.tokens), not \(expected.tokens), to \(client.request)")
