@@ -97,6 +97,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     nextLayer = end
     guard end == layerCount else { return false }
     finish(x, prefill, into: x)
+    prefill.removeAll()
     return true
   }
 
@@ -130,11 +131,6 @@ public final class DeepSeekModel: @unchecked Sendable {
     return project(hidden, rows: rows, through: weights.head)
   }
 
-  /// The same for rows that come in another form than an array, which allocates.
-  public func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
-    logits(lane, ofRows: Array(rows))
-  }
-
   // MARK: - MTP module
 
   /// Runs MTP module `module` on rows that each start from the state of the position before them,
@@ -161,11 +157,6 @@ public final class DeepSeekModel: @unchecked Sendable {
   /// Logits [rows.count, vocabulary] of some rows of the last call of `draft`.
   public func draftLogits(ofRows rows: [Int], module: Int = 0) -> Rows {
     project(buffers.draftHidden, rows: rows, through: weights.mtp[module].head)
-  }
-
-  /// The same for rows that come in another form than an array, which allocates.
-  public func draftLogits(ofRows rows: some Collection<Int>, module: Int = 0) -> Rows {
-    draftLogits(ofRows: Array(rows), module: module)
   }
 
   // MARK: - Parts

@@ -33,6 +33,7 @@ struct Drafter {
   private var sources: [HiddenSource] = []
   /// Jobs that draw a draft from the last draft pass.
   private var drawing: [Int] = []
+  private var drawnRows: [Int] = []
 
   /// The most positions of a prompt that the MTP module reads before it drafts: nearby text says
   /// most of what comes next, and prompts should not wait for more.
@@ -75,12 +76,15 @@ struct Drafter {
     with model: some LanguageModel, _ pool: inout LatentPool, spare: Int, clock: () -> UInt64
   ) {
     defer {
+      removeRows()
       jobs.removeAll(keepingCapacity: true)
       candidates.removeAll(keepingCapacity: true)
     }
     guard !jobs.isEmpty else { return }
     policy.chooseDepths(&candidates)
-    for index in jobs.indices { reserve(&jobs[index], &pool, spare: spare) }
+    for index in jobs.indices {
+      jobs[index].depth = reserveDrafts(jobs[index], &pool, spare: spare)
+    }
     for depth in 0..<Speculation.maxDepth {
       let start = clock()
       let isMeasured = depth == 0 ? listKnownRows() : listDrafts(depth: depth)
@@ -93,8 +97,9 @@ struct Drafter {
     for job in jobs where job.depth > 0 { job.sequence.forgetDrafts() }
   }
 
-  private func reserve(_ job: inout Job, _ pool: inout LatentPool, spare: Int) {
-    guard let candidate = job.candidate, candidates[candidate].depth > 0 else { return }
+  /// How many drafts a job can have, with the pages for them.
+  private func reserveDrafts(_ job: Job, _ pool: inout LatentPool, spare: Int) -> Int {
+    guard let candidate = job.candidate, candidates[candidate].depth > 0 else { return 0 }
     let sequence = job.sequence
     let end = sequence.tokens.count + candidates[candidate].depth
     let size = LatentStorage.tokensPerPage
@@ -103,7 +108,7 @@ struct Drafter {
     {
       sequence.pages.append(page)
     }
-    job.depth = max(0, min(end, sequence.pages.count * size) - sequence.tokens.count)
+    return max(0, min(end, sequence.pages.count * size) - sequence.tokens.count)
   }
 
   // MARK: - Rows
@@ -186,10 +191,12 @@ struct Drafter {
     drawing.removeAll(keepingCapacity: true)
   }
 
-  private func draw(from model: some LanguageModel) {
+  private mutating func draw(from model: some LanguageModel) {
     for first in stride(from: 0, to: drawing.count, by: model.logitRowCapacity) {
       let block = drawing[first..<min(first + model.logitRowCapacity, drawing.count)]
-      let logits = model.draftLogits(ofRows: block.lazy.map { jobs[$0].row })
+      drawnRows.removeAll(keepingCapacity: true)
+      for index in block { drawnRows.append(jobs[index].row) }
+      let logits = model.draftLogits(ofRows: drawnRows)
       for (offset, index) in block.enumerated() {
         logits.withRow(offset) { jobs[index].sequence.draw(draftFrom: $0) }
       }

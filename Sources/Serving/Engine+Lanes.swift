@@ -95,7 +95,9 @@ extension Engine {
     pass.listRows(into: &samples)
     for first in stride(from: 0, to: samples.count, by: model.logitRowCapacity) {
       let block = samples[first..<min(first + model.logitRowCapacity, samples.count)]
-      let logits = model.logits(pass.lane, ofRows: block.lazy.map { $0.row })
+      sampledRows.removeAll(keepingCapacity: true)
+      for sample in block { sampledRows.append(sample.row) }
+      let logits = model.logits(pass.lane, ofRows: sampledRows)
       for (index, sample) in block.enumerated() {
         logits.withRow(index) { pass.take($0, for: sample) }
       }

@@ -126,8 +126,12 @@ extension Engine {
 
   /// Ends answers that are finished, and drafts for the others.
   func publish() {
+    decodePass.releaseBatch()
     if !plan.decodes.isEmpty { drafter.add(decodePass) }
-    if isPrefillFinished { drafter.add(prefillPass) }
+    if isPrefillFinished {
+      prefillPass.releaseBatch()
+      drafter.add(prefillPass)
+    }
     let start = clock()
     drafter.draft(with: model, &pool, spare: running.count, clock: clock)
     if !plan.decodes.isEmpty {

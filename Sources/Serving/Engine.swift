@@ -36,7 +36,9 @@ package final class Engine<Model: LanguageModel> {
   /// Layers that the prefill has yet to go through.
   var prefillLayers = 0
   var drafter: Drafter
+  /// Rows whose logits are wanted, and one block of them.
   var samples: [SampledRow] = []
+  var sampledRows: [Int] = []
 
   /// - Parameters:
   ///   - clock: nanoseconds of a monotonic clock, for measuring what steps cost.

@@ -30,20 +30,24 @@ struct LanePass {
   init(_ lane: ForwardLane) { self.lane = lane }
 
   var isEmpty: Bool { entries.isEmpty }
-  var rowCount: Int { batch.rowCount }
+  private(set) var rowCount = 0
 
   /// Empties the pass and keeps its memory.
   mutating func removeAll() {
-    batch.removeAll()
+    releaseBatch()
+    rowCount = 0
     entries.removeAll(keepingCapacity: true)
     seconds = 0
     drawnTokens = 0
   }
 
+  /// Lets go of the sequences' lists of pages, so that these can grow in place.
+  mutating func releaseBatch() { batch.removeAll() }
+
   /// Adds the next `count` known tokens of a sequence, then its drafts.
   mutating func append(_ sequence: SequenceState, count: Int) {
     let first = sequence.computed
-    let firstRow = batch.rowCount
+    let firstRow = rowCount
     let drafts = count == sequence.pending ? sequence.drafts.count : 0
     batch.append(
       Segment(firstPosition: first, tokenCount: count + drafts, pages: sequence.pages),
@@ -52,6 +56,7 @@ struct LanePass {
       Entry(
         sequence: sequence, firstPosition: first, firstRow: firstRow, rowCount: count + drafts,
         draftCount: drafts))
+    rowCount += count + drafts
   }
 
   /// Lists the rows whose logits are wanted: those that the next token follows, and with

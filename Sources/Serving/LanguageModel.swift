@@ -22,12 +22,12 @@ public protocol LanguageModel: Sendable {
   /// Takes the prefill through some more layers. True when that was the last one.
   func advancePrefill(layers: Int) -> Bool
   /// Logits [rows.count, vocabulary] of some rows of the last finished pass of a lane.
-  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows
+  func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows
 
   /// Runs the MTP module on rows that each start from the state of the position before them.
   func draft(_ batch: ForwardBatch, from sources: [HiddenSource])
   /// Logits [rows.count, vocabulary] of some rows of the last call of `draft`.
-  func draftLogits(ofRows rows: some Collection<Int>) -> Rows
+  func draftLogits(ofRows rows: [Int]) -> Rows
 
   /// Copies the latents of the first `slots` positions of a page.
   func copyPage(slots: Int, from source: PageIndex, to target: PageIndex)
@@ -38,7 +38,7 @@ extension DeepSeekModel: LanguageModel {
     draft(batch, from: sources, module: 0)
   }
 
-  public func draftLogits(ofRows rows: some Collection<Int>) -> Rows {
+  public func draftLogits(ofRows rows: [Int]) -> Rows {
     draftLogits(ofRows: rows, module: 0)
   }
 }

@@ -21,7 +21,7 @@ final class SequenceState {
   /// What the MTP module expects to follow `tokens`, to be verified in the next step.
   var drafts: [Int32] = []
   var acceptance = DraftAcceptance()
-  private(set) var sampler: Sampler
+  private var sampler: Sampler
   /// Tokens of the prompt whose log-probabilities were sent; the first one has none.
   private var scoredTokens = 1
   /// Whether it was never admitted.
@@ -33,13 +33,18 @@ final class SequenceState {
   /// Set with the last token.
   private(set) var finished: FinishReason?
 
+  /// Different tokens of an answer for whose penalties room is taken at once.
+  private static let reservedTokens = 1024
+
   init(_ submission: Submission) {
     id = submission.id
     request = submission.request
     stream = submission.stream
     tokens = request.prompt
     drafts.reserveCapacity(Speculation.maxDepth)
-    sampler = Sampler(request.sampling, choice: request.choice, prompt: request.prompt)
+    sampler = Sampler(
+      request.sampling, choice: request.choice, prompt: request.prompt,
+      reserving: min(request.maxTokens, Self.reservedTokens) + Speculation.maxDepth)
   }
 
   /// Tokens known but not yet computed: what is missing of the prompt (after a preemption of the
@@ -81,6 +86,8 @@ final class SequenceState {
   ///   - drafted: positions with MTP rows.
   func admit(pages: [PageIndex], computed: Int, drafted: Range<Int>) {
     self.pages = pages
+    let size = LatentStorage.tokensPerPage
+    self.pages.reserveCapacity((request.prompt.count + request.maxTokens) / size + 1)
     self.computed = computed
     self.drafted = drafted.isEmpty ? 1..<1 : drafted
     reusedCount = computed

@@ -31,7 +31,7 @@ public final class TokenStream: Sendable {
   }
 
   /// Events that wait without the queue's growing: enough for a reader that keeps up.
-  private static let usualBacklog = 16
+  private static let usualBacklog = 32
 
   /// Called by the engine.
   func send(_ event: GenerationEvent) {

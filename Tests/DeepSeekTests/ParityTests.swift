@@ -137,7 +137,7 @@ struct ParityTests {
         tokens: tokens[start..<start + 30])
       runner.model.decode(batch)
       for block in stride(from: 10, to: 40, by: 15) {
-        let logits = runner.model.logits(.decode, ofRows: block..<block + 15)
+        let logits = runner.model.logits(.decode, ofRows: Array(block..<block + 15))
         for row in 0..<15 { logits.withRow(row) { bits += array($0).map(\.bitPattern) } }
       }
     }

@@ -34,7 +34,7 @@ struct SequenceRunner {
       model.decode(batch(part, at: start))
       for row in stride(from: 0, to: part.count, by: model.logitRowCapacity) {
         let block = row..<min(row + model.logitRowCapacity, part.count)
-        let logits = model.logits(.decode, ofRows: block)
+        let logits = model.logits(.decode, ofRows: Array(block))
         for index in 0..<block.count {
           logits.withRow(index) { body(start + row + index, $0) }
         }

@@ -51,7 +51,7 @@ final class AlphabetModel: LanguageModel {
   }
 
   /// 1.5 for the next token, 0.5 for all others.
-  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
+  func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows {
     let logits = output.rows(0..<rows.count)
     logits.fill(0.5)
     tokens.withLock { tokens in
@@ -67,7 +67,7 @@ extension AlphabetModel {
   func beginPrefill(_ batch: ForwardBatch) { compute(batch, .prefill) }
   func advancePrefill(layers: Int) -> Bool { true }
   func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
-  func draftLogits(ofRows rows: some Collection<Int>) -> Rows { output.rows(0..<rows.count) }
+  func draftLogits(ofRows rows: [Int]) -> Rows { output.rows(0..<rows.count) }
   func copyPage(slots: Int, from source: PageIndex, to target: PageIndex) {}
 }
 

@@ -54,15 +54,18 @@ struct DemoEngine {
   }
 
   static func start(_ limits: EngineLimits, threads: Int) throws -> EngineHandle {
+    try EngineHandle(model: model(limits, threads: threads), limits: limits)
+  }
+
+  static func model(_ limits: EngineLimits, threads: Int) throws -> DeepSeekModel {
     let weights = try weights.get()
     let shape = LatentShape(weights.configuration, format: .bfloat16)
-    let model = DeepSeekModel(
+    return DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: .best, pool: try WorkerPool(threadCount: threads)),
       storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
-      decodeRows: limits.prefillChunk + limits.decodeRows, prefillRows: limits.prefillChunk,
+      decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)
-    return try EngineHandle(model: model, limits: limits)
   }
 }
 

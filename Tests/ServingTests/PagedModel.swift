@@ -180,7 +180,7 @@ final class PagedModel: LanguageModel, @unchecked Sendable {
     return states.indices.contains(row) ? states[row] : State()
   }
 
-  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
+  func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows {
     output(rows.map { PagedArithmetic.logits(after: state(lane, $0).state) })
   }
 

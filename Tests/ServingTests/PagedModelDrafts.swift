@@ -108,7 +108,7 @@ extension PagedModel {
     }
   }
 
-  func draftLogits(ofRows rows: some Collection<Int>) -> Rows {
+  func draftLogits(ofRows rows: [Int]) -> Rows {
     output(
       rows.map { row in
         guard drafts.rows.indices.contains(row) else {

@@ -57,7 +57,7 @@ final class ScriptedModel: LanguageModel {
     }
   }
 
-  func logits(_ lane: ForwardLane, ofRows rows: some Collection<Int>) -> Rows {
+  func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows {
     let logits = output.rows(0..<rows.count)
     logits.fill(0)
     nextTokens.withLock { next in
@@ -76,6 +76,6 @@ final class ScriptedModel: LanguageModel {
   }
 
   func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
-  func draftLogits(ofRows rows: some Collection<Int>) -> Rows { output.rows(0..<rows.count) }
+  func draftLogits(ofRows rows: [Int]) -> Rows { output.rows(0..<rows.count) }
   func copyPage(slots: Int, from source: PageIndex, to target: PageIndex) {}
 }
