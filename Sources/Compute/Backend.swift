@@ -40,26 +40,36 @@ public struct Backend: Sendable {
   }
 
   /// y = x * matrix^T: x [rows, columns of the matrix], y [rows, rows of the matrix].
-  public func linear(_ matrix: MatrixView, _ x: Rows, into y: Rows) {
+  /// - Parameter exactly: with x as it is, even if the kernels round inputs.
+  public func linear(
+    _ matrix: MatrixView, _ x: Rows, into y: Rows, exactly: Bool = false
+  ) {
     precondition(y.width == matrix.rows, "output width")
     let tasks = taskCount(
       multiplyAdds: x.count * matrix.rows * matrix.columns,
       atMost: (matrix.rows + Self.outputGranule - 1) / Self.outputGranule)
     pool.run(
-      tasks: tasks, LinearWork(matrix: matrix, x: x, y: y, tasks: tasks, kernels: kernels))
+      tasks: tasks,
+      LinearWork(
+        matrix: matrix, x: x, y: y, exactly: exactly, tasks: tasks, kernels: kernels))
   }
 
   private struct LinearWork: ParallelWork {
     let matrix: MatrixView
     let x: Rows
     let y: Rows
+    let exactly: Bool
     let tasks: Int
     let kernels: Kernels
 
     func perform(task: Int) {
       let part = share(of: matrix.rows, task: task, of: tasks, granule: outputGranule)
       guard !part.isEmpty else { return }
-      kernels.linear(matrix, outputs: part, x, into: y.columns(part))
+      if exactly {
+        kernels.linear(matrix, outputs: part, x, into: y.columns(part))
+      } else {
+        kernels.project(matrix, outputs: part, x, into: y.columns(part))
+      }
     }
   }
 }

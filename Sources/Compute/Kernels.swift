@@ -8,12 +8,14 @@ public enum KernelTier: String, Sendable, CaseIterable {
   case scalar
   case avx2
   case avx512
+  case avx512BFloat16
 
   var kernelTier: ck_tier {
     switch self {
     case .scalar: CK_SCALAR
     case .avx2: CK_AVX2
     case .avx512: CK_AVX512
+    case .avx512BFloat16: CK_AVX512_BF16
     }
   }
 }
@@ -25,26 +27,51 @@ public struct Kernels: @unchecked Sendable {
   private let table: UnsafePointer<ck_kernels>
   /// The tier that was asked for.
   public let tier: KernelTier
+  /// Whether inputs are rounded to bfloat16 where they meet bfloat16 weights, as the published
+  /// models do: a product then takes half the time.
+  public let roundsInputs: Bool
 
   /// Nil when this processor does not have the tier.
-  public init?(tier: KernelTier) {
+  public init?(tier: KernelTier, roundsInputs: Bool = false) {
     guard let table = unsafe ck_kernels_of(tier.kernelTier) else { return nil }
     unsafe self.table = unsafe table
     self.tier = tier
+    self.roundsInputs = roundsInputs
   }
 
   /// The fastest tier of this processor.
   public static let best: Kernels = KernelTier.allCases.reversed().lazy
     .compactMap { Kernels(tier: $0) }.first!
 
-  /// y[r, i] = sum over k of x[r, k] * matrix[outputs[i], k].
+  /// The fastest tier of this processor, rounding or not.
+  public static func best(roundsInputs: Bool) -> Kernels {
+    Kernels(tier: best.tier, roundsInputs: roundsInputs) ?? best
+  }
+
+  /// y[r, i] = sum over k of x[r, k] * matrix[outputs[i], k], with x as it is.
   public func linear(_ matrix: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
-    precondition(outputs.lowerBound >= 0 && outputs.upperBound <= matrix.rows, "outputs")
-    precondition(x.width == matrix.columns, "input width")
-    precondition(y.width == outputs.count && y.count == x.count, "output shape")
+    checkLinear(matrix, outputs, x, y)
     var raw = unsafe matrix.raw
     unsafe table.pointee.linear(
       &raw, Int64(outputs.lowerBound), Int64(outputs.count), x.raw, y.raw)
+  }
+
+  /// The product with weights: `linear`, with x rounded if that is wanted and the weights are in
+  /// bfloat16.
+  public func project(_ weights: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
+    guard roundsInputs, weights.format == .bfloat16 else {
+      return linear(weights, outputs: outputs, x, into: y)
+    }
+    checkLinear(weights, outputs, x, y)
+    var raw = unsafe weights.raw
+    unsafe table.pointee.linear_rounded(
+      &raw, Int64(outputs.lowerBound), Int64(outputs.count), x.raw, y.raw)
+  }
+
+  private func checkLinear(_ matrix: MatrixView, _ outputs: Range<Int>, _ x: Rows, _ y: Rows) {
+    precondition(outputs.lowerBound >= 0 && outputs.upperBound <= matrix.rows, "outputs")
+    precondition(x.width == matrix.columns, "input width")
+    precondition(y.width == outputs.count && y.count == x.count, "output shape")
   }
 
   /// y[r, k] = sum over i of x[r, i] * matrix[inputs[i], k], for all columns k.

@@ -31,6 +31,8 @@ public struct MatrixView: @unchecked Sendable {
   // Unchecked: kernels only read through it. Latent pages are written by the engine thread before
   // the pool's threads read them.
   let raw: ck_matrix
+  /// How the elements are encoded.
+  public let format: ElementFormat
 
   /// Outputs of a product y = W x.
   public var rows: Int { unsafe Int(raw.rows) }
@@ -56,6 +58,7 @@ public struct MatrixView: @unchecked Sendable {
       ]
       precondition(scales.values.shape == needed, "wrong number of scales")
     }
+    self.format = format
     unsafe raw = ck_matrix(
       elements: bytes.baseAddress, scales: scales?.values.bytes.baseAddress, rows: Int64(rows),
       columns: Int64(columns), row_stride: Int64(rowStride),

@@ -21,9 +21,9 @@ struct FeedForward: Sendable {
 
   /// The unit on the calling thread alone, for experts that run side by side.
   func forward(_ x: Rows, gate g: Rows, up u: Rows, into y: Rows, _ kernels: Kernels) {
-    kernels.linear(gate, outputs: 0..<gate.rows, x, into: g)
-    kernels.linear(up, outputs: 0..<up.rows, x, into: u)
+    kernels.project(gate, outputs: 0..<gate.rows, x, into: g)
+    kernels.project(up, outputs: 0..<up.rows, x, into: u)
     kernels.gatedUnit(gate: g, up: u, into: g)
-    kernels.linear(down, outputs: 0..<down.rows, g, into: y)
+    kernels.project(down, outputs: 0..<down.rows, g, into: y)
   }
 }

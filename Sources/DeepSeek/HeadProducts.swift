@@ -41,7 +41,7 @@ struct ValueExpansion: ParallelWork {
     let (value, rank) = (widths.value, widths.rank)
     for head in Backend.share(of: heads, task: task, of: tasks, granule: 1) {
       let first = head * (widths.nope + value) + widths.nope
-      kernels.linear(
+      kernels.project(
         latentUp, outputs: first..<first + value,
         attended.columns(head * rank..<(head + 1) * rank),
         into: values.columns(head * value..<(head + 1) * value))

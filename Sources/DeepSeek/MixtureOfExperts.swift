@@ -20,7 +20,7 @@ struct MixtureOfExperts: Sendable {
     _ plan: inout ExpertPlan
   ) {
     let scores = buffers.routerScores.rows(0..<x.count)
-    backend.linear(gate, x, into: scores)
+    backend.linear(gate, x, into: scores, exactly: true)
     plan.route(scores, router)
     runExperts(x, backend, buffers, plan)
     if let shared {

@@ -148,6 +148,68 @@ struct KernelTests {
     }
   }
 
+  @Test("a product of rounded inputs: the definition sums right, every tier returns its bits")
+  func rounded() {
+    let seed = UInt64.random(in: 0 ... .max)
+    var g = SeededGenerator(seed: seed)
+    for (rows, outputs, columns) in [
+      (1, 1, 1), (1, 9, 15), (1, 19, 64), (2, 9, 33), (2, 8, 160), (3, 7, 17), (4, 8, 48),
+      (5, 13, 129), (9, 11, 96), (16, 16, 144),
+    ] {
+      let w = RandomMatrix(.bfloat16, rows: outputs, columns: columns, padding: 1, using: &g)
+      let first = Int.random(in: 0..<outputs, using: &g)
+      // Tiny inputs meet the rule for numbers below 2^-126: as inputs and as sums.
+      for size in [2, 0x1p-120, 0x1p-126] as [Float] {
+        let x = arena.rows(rows, width: columns)
+        for r in 0..<rows {
+          for k in 0..<columns { x[r, k] = Float.random(in: -size...size, using: &g) }
+        }
+        let comment: Comment = "seed \(seed) \(rows)x\(outputs)x\(columns) of \(size)"
+        func apply(_ tier: KernelTier) -> Rows {
+          let y = arena.rows(rows, width: outputs - first)
+          Kernels(tier: tier, roundsInputs: true)!.project(
+            w.view, outputs: first..<outputs, x, into: y)
+          return y
+        }
+        let expected = apply(.scalar)
+        for r in 0..<rows where size == 2 {
+          for o in first..<outputs {
+            let terms = (0..<columns).map { nearestBFloat16(x[r, $0]) * w.values[o][$0] }
+            let tolerance = 1e-5 * terms.reduce(1e-6) { $0 + abs($1) }
+            #expect(abs(Double(expected[r, o - first]) - terms.reduce(0, +)) < tolerance, comment)
+          }
+        }
+        for tier in Self.fastTiers { expectSameBits(apply(tier), expected, "\(tier) \(comment)") }
+      }
+    }
+  }
+
+  /// The nearer of the two values of 8 significant bits around x; the even one of equals.
+  private func nearestBFloat16(_ x: Float) -> Double {
+    let step = Double(sign: .plus, exponent: x.exponent - 7, significand: 1)
+    return (Double(x) / step).rounded(.toNearestOrEven) * step
+  }
+
+  @Test("only products with bfloat16 weights are rounded, and only if asked")
+  func roundingScope() {
+    var g = SeededGenerator(seed: 3)
+    let x = randomRows(2, 64, using: &g)
+    for format in ElementFormat.allCases {
+      let w = RandomMatrix(format, rows: 4, columns: 64, padding: 0, using: &g)
+      func product(_ roundsInputs: Bool) -> Rows {
+        let y = arena.rows(2, width: 4)
+        Kernels(tier: .scalar, roundsInputs: roundsInputs)!.project(
+          w.view, outputs: 0..<4, x, into: y)
+        return y
+      }
+      let exact = arena.rows(2, width: 4)
+      Self.scalar.linear(w.view, outputs: 0..<4, x, into: exact)
+      expectSameBits(product(false), exact, "\(format)")
+      let differs = (0..<4).contains { product(true)[0, $0] != exact[0, $0] }
+      #expect(differs == (format == .bfloat16), "\(format)")
+    }
+  }
+
   @Test("linearTransposed: the scalar definition sums right, every tier returns its bits")
   func linearTransposed() {
     let seed = UInt64.random(in: 0 ... .max)

@@ -97,8 +97,10 @@ struct ParityTests {
     #expect(worst < Self.tolerance, "\(comment) row \(row): \(worst)")
   }
 
-  @Test("tiers, threads and other sequences in the batch change no bit", arguments: cases)
-  func oneArithmetic(name: String) throws {
+  @Test(
+    "tiers, threads and other sequences in the batch change no bit", arguments: cases,
+    [false, true])
+  func oneArithmetic(name: String, roundsInputs: Bool) throws {
     let parity = try ParityCase(name)
     let tokens = Array(parity.tokens.prefix(60))
     func run(_ runner: SequenceRunner) -> [UInt32] {
@@ -108,22 +110,27 @@ struct ParityTests {
     }
     let latents = ElementFormat.bfloat16
     let reference = run(
-      try SequenceRunner(directory: parity.directory, tier: .scalar, latents: latents))
+      try SequenceRunner(
+        directory: parity.directory, tier: .scalar, latents: latents, roundsInputs: roundsInputs))
     for tier in KernelTier.allCases where Kernels(tier: tier) != nil {
       for threads in [1, 2, 3] {
         let runner = try SequenceRunner(
-          directory: parity.directory, tier: tier, threads: threads, latents: latents)
+          directory: parity.directory, tier: tier, threads: threads, latents: latents,
+          roundsInputs: roundsInputs)
         #expect(run(runner) == reference, "\(tier), \(threads) threads")
       }
     }
-    #expect(try batchedBits(parity, tokens, latents) == reference, "beside another sequence")
+    let batched = try batchedBits(
+      parity, tokens,
+      try SequenceRunner(
+        directory: parity.directory, latents: latents, roundsInputs: roundsInputs))
+    #expect(batched == reference, "beside another sequence")
   }
 
   /// The same tokens, with rows of a second sequence before and after them in each pass.
   private func batchedBits(
-    _ parity: ParityCase, _ tokens: [Int32], _ latents: ElementFormat
+    _ parity: ParityCase, _ tokens: [Int32], _ runner: SequenceRunner
   ) throws -> [UInt32] {
-    let runner = try SequenceRunner(directory: parity.directory, latents: latents)
     let other = Array(tokens.reversed())
     let (ours, theirs) = (Array(runner.pages[..<4]), Array(runner.pages[4...]))
     var bits: [UInt32] = []
@@ -144,10 +151,11 @@ struct ParityTests {
     return bits
   }
 
-  @Test("BF16 latents stay close", arguments: cases)
-  func bfloat16Latents(name: String) throws {
+  @Test("BF16 latents stay close, also with inputs rounded", arguments: cases, [false, true])
+  func bfloat16Latents(name: String, roundsInputs: Bool) throws {
     let parity = try ParityCase(name)
-    let runner = try SequenceRunner(directory: parity.directory, latents: .bfloat16)
+    let runner = try SequenceRunner(
+      directory: parity.directory, latents: .bfloat16, roundsInputs: roundsInputs)
     let expected = parity.expected["logits"]!
     var agreement = 0
     runner.forEachRow(parity.tokens, chunk: 64) { position, logits in
@@ -155,6 +163,8 @@ struct ParityTests {
         agreement += 1
       }
     }
-    #expect(Double(agreement) > 0.95 * Double(parity.tokens.count), "\(agreement) agree")
+    // Random weights leave little between the best and the next best.
+    let share = roundsInputs ? 0.9 : 0.95
+    #expect(Double(agreement) > share * Double(parity.tokens.count), "\(agreement) agree")
   }
 }

@@ -11,11 +11,13 @@ struct SequenceRunner {
 
   init(
     directory: String, tier: KernelTier? = nil, threads: Int = 1,
-    latents: ElementFormat = .float32, pageCount: Int = 8
+    latents: ElementFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
   ) throws {
     let weights = try ModelWeights(try Checkpoint.open(directory: directory))
     let shape = LatentShape(weights.configuration, format: latents)
-    let kernels = tier.map { Kernels(tier: $0)! } ?? .best
+    let kernels =
+      tier.map { Kernels(tier: $0, roundsInputs: roundsInputs)! }
+      ?? .best(roundsInputs: roundsInputs)
     model = DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads)),

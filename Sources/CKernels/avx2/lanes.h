@@ -170,4 +170,31 @@ CK_INLINE lane_pair pair_decode(const uint16_t *w, int64_t left) {
        _mm256_castsi256_ps(_mm256_and_si256(high, second))}};
 }
 
+typedef lane_pair rounded_pairs;
+enum { CK_WIDE_ROUNDED_ROWS = 1 };
+
+CK_INLINE __m256 round_bfloat16(__m256 x) {
+  __m256i bits = _mm256_castps_si256(x);
+  __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i sum = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), even);
+  __m256 rounded = _mm256_castsi256_ps(_mm256_and_si256(sum, _mm256_set1_epi32((int)0xFFFF0000)));
+  __m256 sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0f));
+  __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+  __m256 tiny = _mm256_cmp_ps(size, _mm256_set1_ps(0x1p-126f), _CMP_LT_OQ);
+  rounded = _mm256_blendv_ps(rounded, sign, tiny);
+  return _mm256_blendv_ps(rounded, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+}
+CK_INLINE rounded_pairs rounded_load(const float *x, int64_t left) {
+  lane_pair pair = pair_load(x, left);
+  return (rounded_pairs){
+      {round_bfloat16(pair.first.low), round_bfloat16(pair.first.high)},
+      {round_bfloat16(pair.second.low), round_bfloat16(pair.second.high)}};
+}
+CK_INLINE rounded_pairs rounded_decode(const uint16_t *w, int64_t left) {
+  return pair_decode(w, left);
+}
+CK_INLINE lanes rounded_multiply_add(rounded_pairs a, rounded_pairs b, lanes sum) {
+  return lanes_multiply_add(a.first, b.first, lanes_multiply_add(a.second, b.second, sum));
+}
+
 #endif

@@ -1,4 +1,5 @@
-// 16 lanes of float32 in one AVX-512 register.
+// 16 lanes of float32 in one AVX-512 register. Whoever includes this names its tier, CK_TIER, and
+// may use the instructions for bfloat16, CK_DOT_BFLOAT16.
 
 #ifndef CKERNELS_AVX512_LANES_H
 #define CKERNELS_AVX512_LANES_H
@@ -15,7 +16,9 @@
 #pragma STDC FP_CONTRACT OFF
 
 #define CK_INLINE static inline __attribute__((always_inline))
-#define CK_NAME(operation) operation##_avx512
+#define CK_JOIN(operation, tier) operation##_##tier
+#define CK_NAME_IN(operation, tier) CK_JOIN(operation, tier)
+#define CK_NAME(operation) CK_NAME_IN(operation, CK_TIER)
 
 /// 16 accumulators of the tile, 4 weights and 1 input fit the 32 registers.
 enum { CK_TILE_OUTPUTS = 4, CK_TILE_ROWS = 4, CK_SINGLE_ROW_OUTPUTS = 8 };
@@ -118,5 +121,48 @@ CK_INLINE lane_pair pair_decode(const uint16_t *w, int64_t left) {
       _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
       _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xFFFF0000)))};
 }
+
+#ifdef CK_DOT_BFLOAT16
+/// 32 bfloat16 in the order of memory; two rows of products fit beside eight weights.
+typedef __m512bh rounded_pairs;
+enum { CK_WIDE_ROUNDED_ROWS = 2 };
+
+CK_INLINE rounded_pairs rounded_load(const float *x, int64_t left) {
+  lanes low = lanes_load(x, lanes_mask(left));
+  lanes high = lanes_load(x + 16, lanes_mask(left > 16 ? left - 16 : 0));
+  return _mm512_cvtne2ps_pbh(high, low);
+}
+CK_INLINE rounded_pairs rounded_decode(const uint16_t *w, int64_t left) {
+  __mmask32 mask = left >= 32 ? 0xFFFFFFFFu : (1u << left) - 1;
+  return (__m512bh)_mm512_maskz_loadu_epi16(mask, w);
+}
+/// The second of each pair first, no rounding but that of the sums, tiny numbers as zero.
+CK_INLINE lanes rounded_multiply_add(rounded_pairs a, rounded_pairs b, lanes sum) {
+  return _mm512_dpbf16_ps(sum, a, b);
+}
+#else
+typedef lane_pair rounded_pairs;
+enum { CK_WIDE_ROUNDED_ROWS = 1 };
+
+CK_INLINE lanes round_bfloat16(lanes x) {
+  __m512i bits = _mm512_castps_si512(x);
+  __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i sum = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), even);
+  __m512i rounded = _mm512_and_si512(sum, _mm512_set1_epi32((int)0xFFFF0000));
+  __m512i sign = _mm512_and_si512(bits, _mm512_set1_epi32((int)0x80000000));
+  rounded = _mm512_mask_mov_epi32(rounded, _mm512_fpclass_ps_mask(x, 0x20), sign);
+  return _mm512_mask_mov_ps(_mm512_castsi512_ps(rounded), _mm512_fpclass_ps_mask(x, 0x81), x);
+}
+CK_INLINE rounded_pairs rounded_load(const float *x, int64_t left) {
+  lane_pair pair = pair_load(x, left);
+  return (rounded_pairs){round_bfloat16(pair.first), round_bfloat16(pair.second)};
+}
+CK_INLINE rounded_pairs rounded_decode(const uint16_t *w, int64_t left) {
+  return pair_decode(w, left);
+}
+CK_INLINE lanes rounded_multiply_add(rounded_pairs a, rounded_pairs b, lanes sum) {
+  return lanes_multiply_add(a.first, b.first, lanes_multiply_add(a.second, b.second, sum));
+}
+#endif
 
 #endif

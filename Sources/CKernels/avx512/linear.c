@@ -5,6 +5,7 @@
 #pragma clang attribute push( \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c"))), \
   apply_to = function)
+#define CK_TIER avx512
 #include "lanes.h"
 
 #include "../shared/vector_linear.h"

@@ -52,6 +52,11 @@ typedef struct {
   /// y[r, o - first] = sum over k of x[r, k] * w[o, k], for o in first ..< first + outputs.
   void (*linear)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y);
 
+  /// The same for a bfloat16 matrix, with x rounded to bfloat16 first (to nearest even) and every
+  /// number below 2^-126 in size, given or computed, taken as zero: what processors have an
+  /// instruction for.
+  void (*linear_rounded)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y);
+
   /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * w[first + i, k], for i in 0 ..< inputs
   /// and all columns k, added in the order of i. Without carry (NULL) the sum starts at zero.
   void (*linear_transposed)(const ck_matrix *w, int64_t first, int64_t inputs, ck_rows x, ck_rows y,
@@ -71,7 +76,7 @@ typedef struct {
 } ck_kernels;
 
 /// The tiers that can be asked for.
-typedef enum { CK_SCALAR = 0, CK_AVX2 = 1, CK_AVX512 = 2 } ck_tier;
+typedef enum { CK_SCALAR = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_AVX512_BF16 = 3 } ck_tier;
 
 /// The table of a tier, or NULL when this processor or build does not have it.
 const ck_kernels *ck_kernels_of(ck_tier tier);

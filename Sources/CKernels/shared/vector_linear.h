@@ -8,6 +8,8 @@
 typedef struct {
   const ck_matrix *w;
   ck_format format;
+  /// Whether x is rounded to bfloat16, as w is.
+  int rounded;
   int64_t first;
   int64_t inputs;
   ck_rows x;
@@ -47,15 +49,24 @@ CK_INLINE void add_group(const ck_product *p, tile_sums sums, const lanes *scale
   }
 }
 
+/// Where the weights of outputs from `output` on begin, at column `k`.
+CK_INLINE const uint16_t *halves_at(const ck_product *p, int64_t output, int64_t k) {
+  return (const uint16_t *)p->w->elements + (p->first + output) * p->w->row_stride + k;
+}
+
+/// Asks for a weight of the next tile, which may lie behind the matrix: a prefetch never faults.
+CK_INLINE void prefetch_next(const ck_product *p, const uint16_t *w, int outputs) {
+  __builtin_prefetch(w + outputs * p->w->row_stride);
+}
+
 /// Adds the products of one group of 32 columns of bfloat16; `left` columns remain.
 CK_INLINE void add_pairs(const ck_product *p, tile_sums sums, int64_t output, const float *x,
                          int64_t k, int64_t left, int outputs, int rows) {
-  const uint16_t *w = (const uint16_t *)p->w->elements + (p->first + output) * p->w->row_stride + k;
   lane_pair weights[CK_SINGLE_ROW_OUTPUTS];
   for (int o = 0; o < outputs; o++) {
-    weights[o] = pair_decode(w + o * p->w->row_stride, left);
-    // The next tile's weights, which may lie behind the matrix: a prefetch never faults.
-    __builtin_prefetch(w + (o + outputs) * p->w->row_stride);
+    const uint16_t *w = halves_at(p, output + o, k);
+    weights[o] = pair_decode(w, left);
+    prefetch_next(p, w, outputs);
   }
   for (int r = 0; r < rows; r++) {
     lane_pair input = pair_load(x + r * p->x.stride + k, left);
@@ -63,6 +74,22 @@ CK_INLINE void add_pairs(const ck_product *p, tile_sums sums, int64_t output, co
       sums[o][r] = lanes_multiply_add(input.second, weights[o].second, sums[o][r]);
     for (int o = 0; o < outputs; o++)
       sums[o][r] = lanes_multiply_add(input.first, weights[o].first, sums[o][r]);
+  }
+}
+
+/// The same with x rounded.
+CK_INLINE void add_rounded(const ck_product *p, tile_sums sums, int64_t output, const float *x,
+                           int64_t k, int64_t left, int outputs, int rows) {
+  rounded_pairs weights[CK_SINGLE_ROW_OUTPUTS];
+  for (int o = 0; o < outputs; o++) {
+    const uint16_t *w = halves_at(p, output + o, k);
+    weights[o] = rounded_decode(w, left);
+    prefetch_next(p, w, outputs);
+  }
+  for (int r = 0; r < rows; r++) {
+    rounded_pairs input = rounded_load(x + r * p->x.stride + k, left);
+    for (int o = 0; o < outputs; o++)
+      sums[o][r] = rounded_multiply_add(input, weights[o], sums[o][r]);
   }
 }
 
@@ -84,7 +111,11 @@ CK_INLINE void linear_tile(const ck_product *p, int64_t output, int64_t row, int
     for (int r = 0; r < rows; r++) sums[o][r] = lanes_broadcast(0.0f);
   const float *x = p->x.elements + row * p->x.stride;
   int64_t columns = p->w->columns, span = scale_span(p);
-  if (p->format == CK_BFLOAT16) {
+  if (p->rounded) {
+    int64_t k = 0;
+    for (; k + 32 <= columns; k += 32) add_rounded(p, sums, output, x, k, 32, outputs, rows);
+    if (k < columns) add_rounded(p, sums, output, x, k, columns - k, outputs, rows);
+  } else if (p->format == CK_BFLOAT16) {
     int64_t k = 0;
     for (; k + 32 <= columns; k += 32) add_pairs(p, sums, output, x, k, 32, outputs, rows);
     if (k < columns) add_pairs(p, sums, output, x, k, columns - k, outputs, rows);
@@ -119,10 +150,14 @@ CK_INLINE int64_t tile_rows(int64_t left) {
 
 CK_INLINE void linear_format(const ck_product *p, int64_t outputs) {
   int64_t output = 0;
+  int wide_rows = p->rounded ? CK_WIDE_ROUNDED_ROWS : 1;
   while (output < outputs) {
     int64_t left = outputs - output;
-    if (p->x.count == 1 && left >= CK_SINGLE_ROW_OUTPUTS) {
-      linear_tile(p, output, 0, CK_SINGLE_ROW_OUTPUTS, 1);
+    if (p->x.count <= wide_rows && left >= CK_SINGLE_ROW_OUTPUTS) {
+      if (p->x.count == 1)
+        linear_tile(p, output, 0, CK_SINGLE_ROW_OUTPUTS, 1);
+      else
+        linear_tile(p, output, 0, CK_SINGLE_ROW_OUTPUTS, 2);
       output += CK_SINGLE_ROW_OUTPUTS;
       continue;
     }
@@ -208,6 +243,22 @@ CK_INLINE void transposed_format(const ck_product *p, const float *carry) {
 void CK_NAME(ck_linear)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y) {
   ck_product product = {.w = w, .first = first, .x = x, .y = y};
   CK_FOR_EACH_FORMAT(linear_format(&product, outputs))
+}
+
+/// Not inlined, so that nothing moves out of where tiny numbers are zero.
+static __attribute__((noinline)) void rounded_product(ck_product product, int64_t outputs) {
+  product.format = CK_BFLOAT16;
+  product.rounded = 1;
+  linear_format(&product, outputs);
+}
+
+void CK_NAME(ck_linear_rounded)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x,
+                                ck_rows y) {
+  enum { TINY_INPUTS_AND_RESULTS_ARE_ZERO = 0x8040 };
+  unsigned control = _mm_getcsr();
+  _mm_setcsr(control | TINY_INPUTS_AND_RESULTS_ARE_ZERO);
+  rounded_product((ck_product){.w = w, .first = first, .x = x, .y = y}, outputs);
+  _mm_setcsr(control);
 }
 
 void CK_NAME(ck_linear_transposed)(const ck_matrix *w, int64_t first, int64_t inputs, ck_rows x,

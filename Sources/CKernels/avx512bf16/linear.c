@@ -1,0 +1,16 @@
+// Matrix products for processors with AVX-512 F, BW, DQ, VL and BF16.
+
+#if defined(__x86_64__)
+
+#pragma clang attribute push( \
+  __attribute__((             \
+      target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512bf16,avx2,fma,f16c"))), \
+  apply_to = function)
+#define CK_TIER avx512_bf16
+#define CK_DOT_BFLOAT16
+#include "../avx512/lanes.h"
+
+#include "../shared/vector_linear.h"
+#pragma clang attribute pop
+
+#endif
