@@ -59,7 +59,7 @@ public struct Kernels: @unchecked Sendable {
   /// The product with weights: `linear`, with x rounded if that is wanted and the weights are in
   /// bfloat16.
   public func project(_ weights: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
-    guard roundsInputs, weights.format == .bfloat16 else {
+    guard roundsInputs, weights.format == .bfloat16, weights.columns <= CK_ROUNDED_COLUMNS else {
       return linear(weights, outputs: outputs, x, into: y)
     }
     checkLinear(weights, outputs, x, y)

@@ -159,10 +159,12 @@ struct KernelTests {
       let w = RandomMatrix(.bfloat16, rows: outputs, columns: columns, padding: 1, using: &g)
       let first = Int.random(in: 0..<outputs, using: &g)
       // Tiny inputs meet the rule for numbers below 2^-126: as inputs and as sums.
-      for size in [2, 0x1p-120, 0x1p-126] as [Float] {
+      for size in [2, 0x1p-120, 0x1p-125, 0x1p-126] as [Float] {
         let x = arena.rows(rows, width: columns)
         for r in 0..<rows {
           for k in 0..<columns { x[r, k] = Float.random(in: -size...size, using: &g) }
+          // The largest subnormal would round up to a number that is none.
+          if size < 1 { x[r, columns - 1] = Float.leastNormalMagnitude.nextDown }
         }
         let comment: Comment = "seed \(seed) \(rows)x\(outputs)x\(columns) of \(size)"
         func apply(_ tier: KernelTier) -> Rows {

@@ -89,6 +89,13 @@ CK_INLINE float lanes_sum(lanes x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+CK_INLINE float lanes_first(lanes x) { return _mm256_cvtss_f32(x.low); }
+
+/// The largest of 16 numbers.
+CK_INLINE float lanes_highest(lanes x) {
+  return ck_highest_of_eight(_mm256_max_ps(x.low, x.high));
+}
+
 /// The sums of four vectors, side by side: every stage of `lanes_sum` for all four at once.
 CK_INLINE void lanes_store_sums(float *y, lanes a, lanes b, lanes c, lanes d) {
   ck_store_sums_of_eights(y, _mm256_add_ps(a.low, a.high), _mm256_add_ps(b.low, b.high),
@@ -173,24 +180,29 @@ CK_INLINE lane_pair pair_decode(const uint16_t *w, int64_t left) {
 typedef lane_pair rounded_pairs;
 enum { CK_WIDE_ROUNDED_ROWS = 1 };
 
-CK_INLINE __m256 round_bfloat16(__m256 x) {
+/// bfloat16 in the lower half of each dword.
+CK_INLINE __m256i round_bfloat16(__m256 x) {
   __m256i bits = _mm256_castps_si256(x);
   __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   __m256i sum = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), even);
-  __m256 rounded = _mm256_castsi256_ps(_mm256_and_si256(sum, _mm256_set1_epi32((int)0xFFFF0000)));
   __m256 sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0f));
   __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
   __m256 tiny = _mm256_cmp_ps(size, _mm256_set1_ps(0x1p-126f), _CMP_LT_OQ);
-  rounded = _mm256_blendv_ps(rounded, sign, tiny);
-  return _mm256_blendv_ps(rounded, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  __m256 rounded = _mm256_blendv_ps(_mm256_castsi256_ps(sum), sign, tiny);
+  __m256i nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000));
+  rounded = _mm256_blendv_ps(rounded, _mm256_castsi256_ps(nan), _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  return _mm256_srli_epi32(_mm256_castps_si256(rounded), 16);
 }
-CK_INLINE rounded_pairs rounded_load(const float *x, int64_t left) {
-  lane_pair pair = pair_load(x, left);
-  return (rounded_pairs){
-      {round_bfloat16(pair.first.low), round_bfloat16(pair.first.high)},
-      {round_bfloat16(pair.second.low), round_bfloat16(pair.second.high)}};
+CK_INLINE void store_halves(uint16_t *y, lanes x) {
+  __m256i packed = _mm256_packus_epi32(round_bfloat16(x.low), round_bfloat16(x.high));
+  _mm256_storeu_si256((__m256i *)(void *)y, _mm256_permute4x64_epi64(packed, 0xD8));
 }
-CK_INLINE rounded_pairs rounded_decode(const uint16_t *w, int64_t left) {
+/// Rounds 32 elements; those from `left` on are not touched and become zero.
+CK_INLINE void rounded_store(uint16_t *y, const float *x, int64_t left) {
+  store_halves(y, lanes_load(x, lanes_mask(left)));
+  store_halves(y + 16, lanes_load(x + 16, lanes_mask(left > 16 ? left - 16 : 0)));
+}
+CK_INLINE rounded_pairs rounded_load(const uint16_t *w, int64_t left) {
   return pair_decode(w, left);
 }
 CK_INLINE lanes rounded_multiply_add(rounded_pairs a, rounded_pairs b, lanes sum) {

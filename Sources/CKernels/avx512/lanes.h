@@ -60,6 +60,14 @@ CK_INLINE float lanes_sum(lanes x) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+CK_INLINE float lanes_first(lanes x) { return _mm512_cvtss_f32(x); }
+
+/// The largest of 16 numbers.
+CK_INLINE float lanes_highest(lanes x) {
+  __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+  return ck_highest_of_eight(eight);
+}
+
 /// The sums of four vectors, side by side: every stage of `lanes_sum` for all four at once.
 CK_INLINE void lanes_store_sums(float *y, lanes a, lanes b, lanes c, lanes d) {
   ck_store_sums_of_eights(
@@ -127,12 +135,13 @@ CK_INLINE lane_pair pair_decode(const uint16_t *w, int64_t left) {
 typedef __m512bh rounded_pairs;
 enum { CK_WIDE_ROUNDED_ROWS = 2 };
 
-CK_INLINE rounded_pairs rounded_load(const float *x, int64_t left) {
+/// Rounds 32 elements; those from `left` on are not touched and become zero.
+CK_INLINE void rounded_store(uint16_t *y, const float *x, int64_t left) {
   lanes low = lanes_load(x, lanes_mask(left));
   lanes high = lanes_load(x + 16, lanes_mask(left > 16 ? left - 16 : 0));
-  return _mm512_cvtne2ps_pbh(high, low);
+  _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
-CK_INLINE rounded_pairs rounded_decode(const uint16_t *w, int64_t left) {
+CK_INLINE rounded_pairs rounded_load(const uint16_t *w, int64_t left) {
   __mmask32 mask = left >= 32 ? 0xFFFFFFFFu : (1u << left) - 1;
   return (__m512bh)_mm512_maskz_loadu_epi16(mask, w);
 }
@@ -144,20 +153,25 @@ CK_INLINE lanes rounded_multiply_add(rounded_pairs a, rounded_pairs b, lanes sum
 typedef lane_pair rounded_pairs;
 enum { CK_WIDE_ROUNDED_ROWS = 1 };
 
-CK_INLINE lanes round_bfloat16(lanes x) {
+CK_INLINE __m256i round_bfloat16(lanes x) {
   __m512i bits = _mm512_castps_si512(x);
   __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  __m512i sum = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), even);
-  __m512i rounded = _mm512_and_si512(sum, _mm512_set1_epi32((int)0xFFFF0000));
+  __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), even);
   __m512i sign = _mm512_and_si512(bits, _mm512_set1_epi32((int)0x80000000));
-  rounded = _mm512_mask_mov_epi32(rounded, _mm512_fpclass_ps_mask(x, 0x20), sign);
-  return _mm512_mask_mov_ps(_mm512_castsi512_ps(rounded), _mm512_fpclass_ps_mask(x, 0x81), x);
+  // Zeros and subnormals, which the processor may count as zeros already.
+  rounded = _mm512_mask_mov_epi32(rounded, _mm512_fpclass_ps_mask(x, 0x26), sign);
+  __m512i nan = _mm512_or_si512(bits, _mm512_set1_epi32(0x00400000));
+  rounded = _mm512_mask_mov_epi32(rounded, _mm512_fpclass_ps_mask(x, 0x81), nan);
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
 }
-CK_INLINE rounded_pairs rounded_load(const float *x, int64_t left) {
-  lane_pair pair = pair_load(x, left);
-  return (rounded_pairs){round_bfloat16(pair.first), round_bfloat16(pair.second)};
+/// Rounds 32 elements; those from `left` on are not touched and become zero.
+CK_INLINE void rounded_store(uint16_t *y, const float *x, int64_t left) {
+  lanes low = lanes_load(x, lanes_mask(left));
+  lanes high = lanes_load(x + 16, lanes_mask(left > 16 ? left - 16 : 0));
+  _mm256_storeu_si256((__m256i *)(void *)y, round_bfloat16(low));
+  _mm256_storeu_si256((__m256i *)(void *)(y + 16), round_bfloat16(high));
 }
-CK_INLINE rounded_pairs rounded_decode(const uint16_t *w, int64_t left) {
+CK_INLINE rounded_pairs rounded_load(const uint16_t *w, int64_t left) {
   return pair_decode(w, left);
 }
 CK_INLINE lanes rounded_multiply_add(rounded_pairs a, rounded_pairs b, lanes sum) {

@@ -47,6 +47,9 @@ typedef struct {
   int64_t stride;
 } ck_rows;
 
+/// The widest matrix of `linear_rounded`.
+enum { CK_ROUNDED_COLUMNS = 65536 };
+
 /// The operations of one instruction-set tier.
 typedef struct {
   /// y[r, o - first] = sum over k of x[r, k] * w[o, k], for o in first ..< first + outputs.
@@ -54,7 +57,7 @@ typedef struct {
 
   /// The same for a bfloat16 matrix, with x rounded to bfloat16 first (to nearest even) and every
   /// number below 2^-126 in size, given or computed, taken as zero: what processors have an
-  /// instruction for.
+  /// instruction for. At most CK_ROUNDED_COLUMNS columns.
   void (*linear_rounded)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y);
 
   /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * w[first + i, k], for i in 0 ..< inputs

@@ -1,4 +1,4 @@
-// The last stages of the sum of four vectors at once, for both x86 tiers.
+// The last stages of reductions over lanes, for both x86 tiers.
 
 #ifndef CKERNELS_SUMS_H
 #define CKERNELS_SUMS_H
@@ -16,6 +16,12 @@ __attribute__((always_inline, target("avx2"))) static inline void ck_store_sums_
   __m256 one = _mm256_add_ps(two, _mm256_movehdup_ps(two));
   __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 0, 4, 2, 6);
   _mm_storeu_ps(y, _mm256_castps256_ps128(_mm256_permutevar8x32_ps(one, order)));
+}
+
+__attribute__((always_inline, target("avx2"))) static inline float ck_highest_of_eight(__m256 x) {
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 #endif

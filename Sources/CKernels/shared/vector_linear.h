@@ -8,8 +8,10 @@
 typedef struct {
   const ck_matrix *w;
   ck_format format;
-  /// Whether x is rounded to bfloat16, as w is.
-  int rounded;
+  /// The rows of x rounded to bfloat16, `halves_stride` apart and padded with zeros to whole groups
+  /// of 32; NULL when they are taken as they are.
+  const uint16_t *halves;
+  int64_t halves_stride;
   int64_t first;
   int64_t inputs;
   ck_rows x;
@@ -77,17 +79,17 @@ CK_INLINE void add_pairs(const ck_product *p, tile_sums sums, int64_t output, co
   }
 }
 
-/// The same with x rounded.
-CK_INLINE void add_rounded(const ck_product *p, tile_sums sums, int64_t output, const float *x,
+/// The same with the rounded rows from `row` on.
+CK_INLINE void add_rounded(const ck_product *p, tile_sums sums, int64_t output, int64_t row,
                            int64_t k, int64_t left, int outputs, int rows) {
   rounded_pairs weights[CK_SINGLE_ROW_OUTPUTS];
   for (int o = 0; o < outputs; o++) {
     const uint16_t *w = halves_at(p, output + o, k);
-    weights[o] = rounded_decode(w, left);
+    weights[o] = rounded_load(w, left);
     prefetch_next(p, w, outputs);
   }
   for (int r = 0; r < rows; r++) {
-    rounded_pairs input = rounded_load(x + r * p->x.stride + k, left);
+    rounded_pairs input = rounded_load(p->halves + (row + r) * p->halves_stride + k, 32);
     for (int o = 0; o < outputs; o++)
       sums[o][r] = rounded_multiply_add(input, weights[o], sums[o][r]);
   }
@@ -104,17 +106,17 @@ CK_INLINE void store_sums(const ck_product *p, tile_sums sums, int64_t output, i
   }
 }
 
-CK_INLINE void linear_tile(const ck_product *p, int64_t output, int64_t row, int outputs,
-                           int rows) {
+CK_INLINE void linear_tile(const ck_product *p, int rounded, int64_t output, int64_t row,
+                           int outputs, int rows) {
   tile_sums sums;
   for (int o = 0; o < outputs; o++)
     for (int r = 0; r < rows; r++) sums[o][r] = lanes_broadcast(0.0f);
   const float *x = p->x.elements + row * p->x.stride;
   int64_t columns = p->w->columns, span = scale_span(p);
-  if (p->rounded) {
+  if (rounded) {
     int64_t k = 0;
-    for (; k + 32 <= columns; k += 32) add_rounded(p, sums, output, x, k, 32, outputs, rows);
-    if (k < columns) add_rounded(p, sums, output, x, k, columns - k, outputs, rows);
+    for (; k + 32 <= columns; k += 32) add_rounded(p, sums, output, row, k, 32, outputs, rows);
+    if (k < columns) add_rounded(p, sums, output, row, k, columns - k, outputs, rows);
   } else if (p->format == CK_BFLOAT16) {
     int64_t k = 0;
     for (; k + 32 <= columns; k += 32) add_pairs(p, sums, output, x, k, 32, outputs, rows);
@@ -148,16 +150,16 @@ CK_INLINE int64_t tile_rows(int64_t left) {
     case 4: tile(__VA_ARGS__, CK_TILE_ROWS < 4 ? 1 : 4); break; \
   }
 
-CK_INLINE void linear_format(const ck_product *p, int64_t outputs) {
+CK_INLINE void linear_format(const ck_product *p, int rounded, int64_t outputs) {
   int64_t output = 0;
-  int wide_rows = p->rounded ? CK_WIDE_ROUNDED_ROWS : 1;
+  int wide_rows = rounded ? CK_WIDE_ROUNDED_ROWS : 1;
   while (output < outputs) {
     int64_t left = outputs - output;
     if (p->x.count <= wide_rows && left >= CK_SINGLE_ROW_OUTPUTS) {
       if (p->x.count == 1)
-        linear_tile(p, output, 0, CK_SINGLE_ROW_OUTPUTS, 1);
+        linear_tile(p, rounded, output, 0, CK_SINGLE_ROW_OUTPUTS, 1);
       else
-        linear_tile(p, output, 0, CK_SINGLE_ROW_OUTPUTS, 2);
+        linear_tile(p, rounded, output, 0, CK_SINGLE_ROW_OUTPUTS, 2);
       output += CK_SINGLE_ROW_OUTPUTS;
       continue;
     }
@@ -165,9 +167,9 @@ CK_INLINE void linear_format(const ck_product *p, int64_t outputs) {
     for (int64_t row = 0, rows; row < p->x.count; row += rows) {
       rows = tile_rows(p->x.count - row);
       if (width == 1)
-        CK_FOR_TILE_ROWS(rows, linear_tile, p, output, row, 1)
+        CK_FOR_TILE_ROWS(rows, linear_tile, p, rounded, output, row, 1)
       else
-        CK_FOR_TILE_ROWS(rows, linear_tile, p, output, row, CK_TILE_OUTPUTS)
+        CK_FOR_TILE_ROWS(rows, linear_tile, p, rounded, output, row, CK_TILE_OUTPUTS)
     }
     output += width;
   }
@@ -242,14 +244,28 @@ CK_INLINE void transposed_format(const ck_product *p, const float *carry) {
 
 void CK_NAME(ck_linear)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x, ck_rows y) {
   ck_product product = {.w = w, .first = first, .x = x, .y = y};
-  CK_FOR_EACH_FORMAT(linear_format(&product, outputs))
+  CK_FOR_EACH_FORMAT(linear_format(&product, 0, outputs))
 }
 
-/// Not inlined, so that nothing moves out of where tiny numbers are zero.
-static __attribute__((noinline)) void rounded_product(ck_product product, int64_t outputs) {
-  product.format = CK_BFLOAT16;
-  product.rounded = 1;
-  linear_format(&product, outputs);
+/// Rounds as many rows at a time as fit a block on the stack. Not inlined, so that nothing moves
+/// out of where tiny numbers are zero.
+static __attribute__((noinline)) void rounded_product(ck_product p, int64_t outputs) {
+  uint16_t block[CK_ROUNDED_COLUMNS];
+  ck_rows x = p.x, y = p.y;
+  p.format = CK_BFLOAT16;
+  p.halves = block;
+  p.halves_stride = (p.w->columns + 31) / 32 * 32;
+  int64_t most = CK_ROUNDED_COLUMNS / p.halves_stride;
+  if (most > CK_TILE_ROWS) most -= most % CK_TILE_ROWS;
+  for (int64_t row = 0; row < x.count; row += most) {
+    p.x.count = x.count - row < most ? x.count - row : most;
+    p.y.elements = y.elements + row * y.stride;
+    for (int64_t r = 0; r < p.x.count; r++)
+      for (int64_t k = 0; k < p.w->columns; k += 32)
+        rounded_store(block + r * p.halves_stride + k, x.elements + (row + r) * x.stride + k,
+                      p.w->columns - k);
+    linear_format(&p, 1, outputs);
+  }
 }
 
 void CK_NAME(ck_linear_rounded)(const ck_matrix *w, int64_t first, int64_t outputs, ck_rows x,

@@ -19,14 +19,6 @@ CK_INLINE lanes lanes_exp(lanes x) {
   return lanes_add_exponent(p, shifted);
 }
 
-CK_INLINE float highest_of(lanes x) {
-  float block[16];
-  lanes_store(block, x, lanes_mask(16));
-  float highest = block[0];
-  for (int l = 1; l < 16; l++) highest = block[l] > highest ? block[l] : highest;
-  return highest;
-}
-
 void CK_NAME(ck_softmax_step)(ck_rows scores, int64_t width, float scale, float *maximum,
                               float *sum, float *carry) {
   for (int64_t r = 0; r < scores.count; r++) {
@@ -38,8 +30,8 @@ void CK_NAME(ck_softmax_step)(ck_rows scores, int64_t width, float scale, float 
       lanes_store(row + j, scaled, mask);
       highest_lanes = lanes_maximum(lanes_select(mask, scaled, highest_lanes), highest_lanes);
     }
-    float highest = highest_of(highest_lanes);
-    carry[r] = ck_exp(maximum[r] - highest);
+    float highest = lanes_highest(highest_lanes);
+    carry[r] = lanes_first(lanes_exp(lanes_broadcast(maximum[r] - highest)));
     lanes sums = lanes_broadcast(0.0f);
     for (int64_t j = 0; j < width; j += 16) {
       lane_mask mask = lanes_mask(width - j);
