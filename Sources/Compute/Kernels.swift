@@ -56,7 +56,7 @@ public struct Kernels: @unchecked Sendable {
       &raw, Int64(outputs.lowerBound), Int64(outputs.count), x.raw, y.raw)
   }
 
-  /// The product with weights: `linear`, with x rounded if that is wanted and the weights are in
+  /// The product with stored weights or latents: `linear`, with x rounded if wanted and they are in
   /// bfloat16.
   public func project(_ weights: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
     guard roundsInputs, weights.format == .bfloat16, weights.columns <= CK_ROUNDED_COLUMNS else {

@@ -111,7 +111,7 @@ struct LatentScan: ParallelWork {
     let scores = pass.scores.rows(parts).columns(0..<slots.count)
     let state = pass.state.columns(parts)
     let keys = storage.matrix(page, layer: layer, columns: pass.query.width)
-    kernels.linear(keys, outputs: slots, pass.query.rows(parts), into: scores)
+    kernels.project(keys, outputs: slots, pass.query.rows(parts), into: scores)
     kernels.softmaxStep(scores, scale: scale, state: state)
     let latents = storage.matrix(page, layer: layer, columns: rank)
     let sums = pass.attended.rows(parts)
