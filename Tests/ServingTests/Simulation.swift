@@ -103,7 +103,10 @@ final class Simulation {
 
   /// Runs until the engine has worked in so many steps, with quiet times between busy ones.
   func run(steps count: Int) {
+    var rounds = 0
     while steps < count, failure == nil {
+      rounds += 1
+      require(rounds < count / 20, "nobody is served any more")
       rate = [2, 10, 40, 100].randomElement(using: &random)!
       for _ in 0..<Int.random(in: 50...1500, using: &random) where failure == nil { tick() }
       rest()

@@ -20,7 +20,7 @@ struct SimulationTests {
       testDescription: "all accepted, salts", speculation: .fixed(8), acceptance: 1, chunk: 100,
       salts: [nil, "a", "b"]),
     SimulationSettings(
-      testDescription: "layer by layer, tiny pool", speculation: .fixed(1), chunk: 512, pages: 18,
+      testDescription: "layer by layer, tiny pool", speculation: .fixed(1), chunk: 16, pages: 18,
       stepSeconds: 1e-9, isShort: true),
     SimulationSettings(
       testDescription: "no MTP module, no cache, tiny pool", acceptance: nil, chunk: 33, pages: 14,
@@ -44,5 +44,17 @@ struct SimulationTests {
     #expect(!expectsDrafts || accepted > 0, about)
     // 512 rows would take 133 ms through all layers.
     #expect(simulation.longestStep < 100_000_000, about)
+  }
+
+  @Test("a seed repeats a life, so that what it shows can be looked at again")
+  func repetition() {
+    let seed = UInt64.random(in: 0 ... .max)
+    let lives = (0..<2).map { _ in
+      let simulation = Simulation(Self.settings[2], seed: seed)
+      simulation.run(steps: 1000)
+      return simulation
+    }
+    #expect(lives[0].statistics == lives[1].statistics, "seed \(seed)")
+    #expect(lives[0].longestStep == lives[1].longestStep, "seed \(seed)")
   }
 }
