@@ -43,10 +43,10 @@ public struct Kernels: @unchecked Sendable {
   public static let best: Kernels = KernelTier.allCases.reversed().lazy
     .compactMap { Kernels(tier: $0) }.first!
 
-  /// The fastest tier of this processor, rounding or not.
-  public static func best(roundsInputs: Bool) -> Kernels {
-    Kernels(tier: best.tier, roundsInputs: roundsInputs) ?? best
-  }
+  /// The fastest tier of this processor, with inputs rounded where an instruction makes that
+  /// faster.
+  public static let fastest: Kernels =
+    Kernels(tier: .avx512BFloat16, roundsInputs: true) ?? best
 
   /// y[r, i] = sum over k of x[r, k] * matrix[outputs[i], k], with x as it is.
   public func linear(_ matrix: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {

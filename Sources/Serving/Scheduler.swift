@@ -67,8 +67,9 @@ package struct StepPlan: Equatable {
 }
 
 /// Every running answer decodes in every step. Prompts share a chunk in order of priority and
-/// arrival; it advances by as many layers as fit into the rest of the target step time. When pages
-/// run out the youngest sequence goes back to waiting.
+/// arrival; it advances by as many layers as fit into the rest of the target step time, and beside
+/// running answers it has no more rows than one layer has time for. When pages run out the youngest
+/// sequence goes back to waiting.
 package struct Scheduler {
   let limits: EngineLimits
   let layerCount: Int
@@ -104,21 +105,31 @@ package struct Scheduler {
     planPrefill(view, into: &plan)
   }
 
+  /// Below this many rows a pass costs hardly less: each expert's weights are read for a few rows.
+  private static let leastChunk = 32
+
   private func planPrefill(_ view: SchedulerView, into plan: inout StepPlan) {
+    let time = limits.targetStepSeconds - (plan.decodes.isEmpty ? 0 : view.decodeSeconds)
     var rows = view.prefill?.rows ?? 0
     if view.prefill == nil {
+      let capacity = plan.decodes.isEmpty ? limits.prefillChunk : rowLimit(view, time: time)
       for (index, sequence) in view.running.enumerated() where sequence.pending > 1 {
-        let count = min(sequence.pending, limits.prefillChunk - rows)
+        let count = min(sequence.pending, capacity - rows)
         guard count > 0 else { break }
         plan.chunks.append(.init(sequence: index, count: count))
         rows += count
       }
     }
     guard rows > 0 else { return }
-    let time = limits.targetStepSeconds - (plan.decodes.isEmpty ? 0 : view.decodeSeconds)
     let layerSeconds = view.prefillRowSeconds * Double(rows)
     let affordable = layerSeconds > 0 ? max(time / layerSeconds, 1) : 1
     plan.prefillLayers = min(
       view.prefill?.layers ?? layerCount, Int(min(affordable, Double(layerCount))))
+  }
+  /// Rows that go through one layer in the given time, as far as that is known.
+  private func rowLimit(_ view: SchedulerView, time: Double) -> Int {
+    guard view.prefillRowSeconds > 0 else { return limits.prefillChunk }
+    let affordable = min(max(time / view.prefillRowSeconds, 0), Double(limits.prefillChunk))
+    return min(max(Int(affordable), Self.leastChunk), limits.prefillChunk)
   }
 }

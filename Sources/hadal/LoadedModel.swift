@@ -17,6 +17,7 @@ struct PlannedModel {
   let memory: MemoryPlan
   let budget: MemoryBudget
   let threads: Int
+  private let kernels: Kernels
 
   /// Rows whose logits are computed at a time.
   private static let logitRows = 16
@@ -31,6 +32,7 @@ struct PlannedModel {
     configuration = try ModelConfiguration(checkpoint.configuration)
     latents = LatentShape(configuration, format: options.latentFormat)
     budget = try MemoryBudget.measure()
+    kernels = options.precision == .reference ? .best : .fastest
     threads = options.threads ?? ProcessorBudget.measure().threads
     let pageCount = Self.pageCount(
       options, configuration, latents, free: budget.available - checkpoint.byteCount)
@@ -107,13 +109,13 @@ struct PlannedModel {
       metadata: [
         "model": "\(directory.path)", "weights": "\(ByteCount(memory.weights))",
         "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
-        "threads": "\(threads)", "kernels": "\(Kernels.best.tier)",
+        "threads": "\(threads)", "kernels": "\(kernels.tier)",
       ])
     return try makeModel(ModelWeights(checkpoint), startBackend())
   }
 
   func startBackend() throws -> Backend {
-    Backend(kernels: .best, pool: try WorkerPool(threadCount: threads))
+    Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads))
   }
 
   /// Several engines may share weights and backend, if only one at a time has work.

@@ -15,9 +15,7 @@ struct SequenceRunner {
   ) throws {
     let weights = try ModelWeights(try Checkpoint.open(directory: directory))
     let shape = LatentShape(weights.configuration, format: latents)
-    let kernels =
-      tier.map { Kernels(tier: $0, roundsInputs: roundsInputs)! }
-      ?? .best(roundsInputs: roundsInputs)
+    let kernels = Kernels(tier: tier ?? Kernels.best.tier, roundsInputs: roundsInputs)!
     model = DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads)),

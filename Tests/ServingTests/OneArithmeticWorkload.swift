@@ -62,7 +62,7 @@ struct DemoEngine {
     let shape = LatentShape(weights.configuration, format: .bfloat16)
     return DeepSeekModel(
       weights: weights,
-      backend: Backend(kernels: .best, pool: try WorkerPool(threadCount: threads)),
+      backend: Backend(kernels: .fastest, pool: try WorkerPool(threadCount: threads)),
       storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)

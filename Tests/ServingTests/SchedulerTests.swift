@@ -57,6 +57,26 @@ struct SchedulerTests {
     #expect(layers(rowSeconds: 1e-300, decodeSeconds: 0, left: 9) == 9)
   }
 
+  @Test("beside answers a chunk has as many rows as one layer has time for, but not too few")
+  func chunkBesideAnswers() {
+    let scheduler = Scheduler(limits: EngineTests.limits(chunk: 500), layerCount: 10)
+    func rows(rowSeconds: Double, answers: Int = 1) -> Int {
+      var view = SchedulerView()
+      view.running = [Running](repeating: Running(pending: 1), count: answers)
+      view.running.append(Running(pending: 1000))
+      view.availablePages = 8
+      (view.prefillRowSeconds, view.decodeSeconds) = (rowSeconds, 0.01)
+      var plan = StepPlan()
+      scheduler.plan(view, into: &plan)
+      return plan.chunks.reduce(0) { $0 + $1.count }
+    }
+    #expect(rows(rowSeconds: 0.0004) == 100)
+    #expect(rows(rowSeconds: 0.0004, answers: 0) == 500)
+    #expect(rows(rowSeconds: 1) == 32)
+    #expect(rows(rowSeconds: 1e-9) == 500)
+    #expect(rows(rowSeconds: 0) == 500, "nothing is known of its cost")
+  }
+
   @Test("without decodes their cost does not count")
   func prefillAlone() {
     let plan = plan([Running(pending: 16)]) {
