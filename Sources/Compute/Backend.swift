@@ -14,8 +14,9 @@ public struct Backend: Sendable {
     self.pool = pool
   }
 
-  /// Below this many multiply-adds, some ten microseconds, another thread costs more than it saves.
-  private static let worthSplitting = 1 << 17
+  /// Below this many multiply-adds, some six microseconds, another thread gains little: handing
+  /// work over and waiting for its end takes one microsecond, more if the thread has to wake.
+  private static let worthSplitting = 1 << 18
   /// Splits fall on multiples of the kernels' tiles.
   private static let outputGranule = 8
 

@@ -81,7 +81,7 @@ private final class Crew: @unchecked Sendable {
   private let alarm = Condition()
 
   /// Tens of microseconds: longer than the serial stretches of a step, far below a scheduler tick.
-  private static let spins = 10_000
+  private static let spins = 60_000
 
   /// - Parameter work: one word, so that it needs no box.
   func run(tasks: Int, _ work: some ParallelWork) {
