@@ -116,7 +116,9 @@ extension Engine {
     let accepted = entry.keptRows - 1
     // What would have followed the last token of an answer was not looked at.
     let drafted = sequence.finished == nil ? entry.draftCount : accepted
-    drafter.policy.record(drafted: drafted, accepted: accepted, of: &sequence.acceptance)
+    if sequence.hasDraftContext {
+      drafter.policy.record(drafted: drafted, accepted: accepted, of: &sequence.acceptance)
+    }
     sequence.drafts.removeAll(keepingCapacity: true)
     monitor.recordDrafts(drafted: drafted, accepted: accepted)
   }

@@ -71,6 +71,14 @@ final class SequenceState {
       && position.isMultiple(of: LatentStorage.tokensPerPage)
   }
 
+  /// Whether the MTP module has read as much of the sequence as it takes to draft as well as it can,
+  /// or nearly: the first drafts after a pause say nothing of its worth.
+  var hasDraftContext: Bool {
+    drafted.lowerBound == 1 || drafted.count > Self.draftContext
+  }
+
+  private static let draftContext = 12
+
   // MARK: - Admission and preemption
 
   /// The most leading positions that may come from the cache: a row is needed to go on from, and

@@ -44,8 +44,8 @@ package struct SpeculationPolicy {
   /// Plain steps of a new number of sequences that are measured soon, one in so many.
   private static let firstLook = 6
   private static let firstInterval = 3
-  /// A probe's length: the first drafts after a pause know little of the context.
-  private static let probeLength = 4
+  /// A probe's length: the first drafts after a pause know little of the context and do not count.
+  private static let probeLength = 24
   /// Drafts must promise this much more than plain decoding.
   private static let margin = 1.05
   /// Observations that the record of all sequences remembers.
