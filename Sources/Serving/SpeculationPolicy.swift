@@ -40,14 +40,16 @@ package struct SpeculationPolicy {
   private var advantage = 1.0
 
   /// The share of all time that probes may cost.
-  private static let probeShare = 0.004
+  private static let probeShare = 0.003
+  /// What may be spent at the start, in steps: one has to know something first.
+  private static let firstCredit = 60.0
   /// Plain steps of a new number of sequences that are measured soon, one in so many.
   private static let firstLook = 6
   private static let firstInterval = 3
   /// A probe's length: the first drafts after a pause know little of the context and do not count.
   private static let probeLength = 24
   /// Drafts must promise this much more than plain decoding.
-  private static let margin = 1.05
+  private static let margin = 1.08
   /// Observations that the record of all sequences remembers.
   private static let memory = 256.0
 
@@ -61,6 +63,7 @@ package struct SpeculationPolicy {
   // MARK: - Measurements
 
   package mutating func recordVerification(rows: Int, seconds: Double) {
+    if verification.seconds(1) == nil { probeCredit = Self.firstCredit * seconds }
     verification.record(rows: rows, seconds: seconds)
     probeCredit += Self.probeShare * seconds
   }
