@@ -30,6 +30,15 @@ package struct DraftAcceptance {
     }
   }
 
+  /// Leading positions that were observed often enough to build on.
+  package var knownDepth: Int {
+    var depth = 0
+    while depth < observations.scalarCount, observations[depth] >= Self.enough { depth += 1 }
+    return depth
+  }
+
+  private static let enough = 16.0
+
   /// The chance that the draft at `position` is right when those before it were.
   /// - Parameter all: what is known of all sequences; nil for that record itself.
   package func chance(_ position: Int, among all: DraftAcceptance? = nil) -> Double {

@@ -12,7 +12,7 @@ package struct SpeculationPolicy {
   package struct Candidate {
     var acceptance: DraftAcceptance
     /// The most drafts it can use.
-    let limit: Int
+    fileprivate(set) var limit: Int
     /// What was chosen.
     package fileprivate(set) var depth = 0
     /// Chance that all drafts up to the next one are right.
@@ -128,6 +128,11 @@ package struct SpeculationPolicy {
       return
     }
     let plainRate = outlook.rate
+    // One position deeper than is known: what lies beyond would be hope.
+    let depthLimit = all.knownDepth + 1
+    for index in candidates.indices {
+      candidates[index].limit = min(candidates[index].limit, depthLimit)
+    }
     var (bestRate, bestCount) = (plainRate * Self.margin, 0)
     reset(&candidates)
     for count in 0..<draftLimit {
