@@ -24,12 +24,8 @@ extension Engine {
 
   private func runDecodes() {
     decodePass.removeAll()
-    let draftCount = plan.decodes.reduce(0) { $0 + running[$1].drafts.count }
-    let isPlain = drafter.policy.sacrificesDrafts(
-      sequences: plan.decodes.count, rows: plan.decodes.count + draftCount)
     for index in plan.decodes {
       let sequence = running[index]
-      if isPlain { sequence.drafts.removeAll(keepingCapacity: true) }
       while sequence.missingPages > 0 {
         guard let page = pool.allocate() else {
           preconditionFailure("the plan decodes more than the pool holds")
@@ -125,7 +121,9 @@ extension Engine {
 
   private func recordDecodes() {
     let cost = decodePass.seconds
-    drafter.policy.recordVerification(rows: decodePass.rowCount, seconds: cost)
+    drafter.policy.recordStep(
+      rows: decodePass.rowCount, drafts: decodePass.rowCount - decodePass.entries.count,
+      seconds: cost)
     monitor.recordDecode(rows: decodePass.rowCount, seconds: cost)
   }
 }

@@ -26,15 +26,20 @@ package struct SpeculationPolicy {
 
   private let mode: Speculation
   private let draftLimit: Int
+  /// Steps without drafts, with drafts, and the passes that draw them. The first two are kept apart
+  /// because a draft pass leaves other weights in the caches: the same rows cost more after it.
+  private var plain: StepCosts
   private var verification: StepCosts
   private var drafting: StepCosts
   private var all = DraftAcceptance()
   /// Seconds that may be spent on finding out whether another choice has become better.
   private var probeCredit = 0.0
-  /// Steps with drafts.
-  private var steps = 0
-  /// Steps of the probe under way.
+  /// Steps since the last draft pass.
+  private var stepsSinceDrafts = 0
+  /// Steps that are left of the probe with a draft, or of the pause without any.
   private var probeSteps = 0
+  private var pauseSteps = 0
+  private var stepsSincePause = 0
   /// Whether drafts paid when that was last considered, and the rate with them over that without.
   private var paid = true
   private var advantage = 1.0
@@ -43,9 +48,16 @@ package struct SpeculationPolicy {
   private static let probeShare = 0.003
   /// What may be spent at the start, in steps: one has to know something first.
   private static let firstCredit = 60.0
-  /// Plain steps of a new number of sequences that are measured soon, one in so many.
-  private static let firstLook = 6
-  private static let firstInterval = 3
+  /// Plain steps of about so many sequences that are measured before any drafts: everything is
+  /// compared with them.
+  private static let firstLook = 4
+  /// Plain steps after a draft pass that say nothing yet, and the length of a pause.
+  private static let settling = 3
+  private static let pauseLength = 10
+  /// Steps with drafts between two pauses, at least.
+  private static let pauseInterval = 128
+  /// Steps until drafts are as good as before a pause.
+  private static let recovery = 8
   /// A probe's length: the first drafts after a pause know little of the context and do not count.
   private static let probeLength = 24
   /// Drafts must promise this much more than plain decoding.
@@ -56,20 +68,29 @@ package struct SpeculationPolicy {
   package init(_ limits: EngineLimits, draftRows: Int) {
     mode = limits.speculation
     draftLimit = limits.draftsPerStep
+    plain = StepCosts(rows: limits.maxSequences)
     verification = StepCosts(rows: limits.decodeRows)
     drafting = StepCosts(rows: draftRows)
   }
 
   // MARK: - Measurements
 
-  package mutating func recordVerification(rows: Int, seconds: Double) {
-    if verification.seconds(1) == nil { probeCredit = Self.firstCredit * seconds }
-    verification.record(rows: rows, seconds: seconds)
+  /// Records a step of the decode lane.
+  /// - Parameter drafts: how many of its rows were drafts.
+  package mutating func recordStep(rows: Int, drafts: Int, seconds: Double) {
+    if drafts > 0 {
+      verification.record(rows: rows, seconds: seconds)
+    } else if stepsSinceDrafts >= Self.settling {
+      if plain.seconds(1) == nil { probeCredit = Self.firstCredit * seconds }
+      plain.record(rows: rows, seconds: seconds)
+    }
+    stepsSinceDrafts += 1
     probeCredit += Self.probeShare * seconds
   }
 
   package mutating func recordDrafting(rows: Int, seconds: Double) {
     drafting.record(rows: rows, seconds: seconds)
+    stepsSinceDrafts = 0
     probeCredit += Self.probeShare * seconds
   }
 
@@ -101,32 +122,14 @@ package struct SpeculationPolicy {
     }
   }
 
-  /// Whether the coming step should do without the drafts it has, to measure what it costs then.
-  /// - Parameters:
-  ///   - sequences: rows without drafts.
-  ///   - rows: rows with them.
-  package mutating func sacrificesDrafts(sequences: Int, rows: Int) -> Bool {
-    guard mode == .auto, rows > sequences, let cost = verification.seconds(Double(rows)) else {
-      return false
-    }
-    steps += 1
-    if verification.count(rows: sequences) < Self.firstLook {
-      // Everything is compared with it: look soon.
-      return steps.isMultiple(of: Self.firstInterval)
-    }
-    // What is lost is the advantage of the drafts, and the time it took to draw them.
-    let price = cost * (1 - 1 / advantage) + (drafting.seconds(Double(sequences)) ?? 0)
-    guard probeCredit >= price else { return false }
-    probeCredit -= price
-    return true
-  }
-
   private mutating func chooseBestDepths(_ candidates: inout [Candidate]) {
-    guard var outlook = Outlook(sequences: candidates.count, verification, drafting) else {
-      // Nothing was measured yet: begin with what is usual.
-      for index in candidates.indices { candidates[index].depth = min(1, candidates[index].limit) }
+    guard !candidates.isEmpty, plain.count(rows: candidates.count) >= Self.firstLook,
+      pauseSteps == 0
+    else {
+      pauseSteps = max(pauseSteps - 1, 0)
       return
     }
+    var outlook = Outlook(sequences: candidates.count, plain, verification, drafting)
     let plainRate = outlook.rate
     // One position deeper than is known: what lies beyond would be hope.
     let depthLimit = all.knownDepth + 1
@@ -149,7 +152,11 @@ package struct SpeculationPolicy {
     }
     paid = bestCount > 0
     advantage = paid ? bestRate / plainRate : 1
-    if !paid { probe(&candidates, plainRate: plainRate) }
+    if paid {
+      pauseIfAffordable(&candidates, plainRate: plainRate)
+    } else {
+      probe(&candidates, plainRate: plainRate)
+    }
   }
 
   private func reset(_ candidates: inout [Candidate]) {
@@ -173,13 +180,23 @@ package struct SpeculationPolicy {
     return best
   }
 
+  /// Does without drafts for some steps, to see what these cost, if that is not too dear.
+  private mutating func pauseIfAffordable(_ candidates: inout [Candidate], plainRate: Double) {
+    let step = Double(candidates.count) / plainRate
+    let price = step * max(1, Double(Self.pauseLength + Self.recovery) * (1 - 1 / advantage))
+    stepsSincePause += 1
+    guard stepsSincePause >= Self.pauseInterval, probeCredit >= price else { return }
+    probeCredit -= price
+    stepsSincePause = 0
+    pauseSteps = Self.pauseLength
+    for index in candidates.indices { candidates[index].depth = 0 }
+  }
+
   /// Gives one sequence a draft for some steps, if that is not too dear.
   private mutating func probe(_ candidates: inout [Candidate], plainRate: Double) {
     guard let index = candidates.indices.first(where: { candidates[$0].limit > 0 }) else { return }
     if probeSteps == 0 {
-      guard var outlook = Outlook(sequences: candidates.count, verification, drafting) else {
-        return
-      }
+      var outlook = Outlook(sequences: candidates.count, plain, verification, drafting)
       outlook.add(chance: 0, depth: 0)
       let loss = outlook.seconds - outlook.tokens / plainRate
       let price = max(loss, drafting.seconds(1) ?? 0) * Double(Self.probeLength)
@@ -194,18 +211,20 @@ package struct SpeculationPolicy {
 
 /// What a step with some drafts is expected to cost and to bring.
 private struct Outlook {
+  private let plain: StepCosts
   private let verification: StepCosts
   private let drafting: StepCosts
-  /// Rows of the verification.
+  /// Rows of the step.
   private var rows: Int
   /// Expected tokens of the step.
   private(set) var tokens: Double
   /// Sequences with a draft at each depth.
   private var drafts = SIMD8<Int>(repeating: 0)
 
-  /// Nil when nothing was measured yet.
-  init?(sequences: Int, _ verification: StepCosts, _ drafting: StepCosts) {
-    guard sequences > 0, verification.seconds(1) != nil else { return nil }
+  init(
+    sequences: Int, _ plain: StepCosts, _ verification: StepCosts, _ drafting: StepCosts
+  ) {
+    self.plain = plain
     self.verification = verification
     self.drafting = drafting
     rows = sequences
@@ -224,17 +243,16 @@ private struct Outlook {
   /// The verification pass and one draft pass per depth. The first one also computes the rows of
   /// tokens that were accepted since.
   var seconds: Double {
-    let plain = Double(rows - drafts.wrappedSum())
-    var sum = cost(verification, Double(rows))
+    let sequences = rows - drafts.wrappedSum()
+    let plainStep = plain.seconds(Double(rows)) ?? 0
+    guard rows > sequences else { return plainStep }
+    var sum = verification.seconds(Double(rows)) ?? plainStep
     for depth in 0..<Speculation.maxDepth where drafts[depth] > 0 {
-      let accepted = depth == 0 ? (tokens - plain) : 0
-      sum += cost(drafting, Double(drafts[depth]) + accepted)
+      let accepted = depth == 0 ? tokens - Double(sequences) : 0
+      let passRows = Double(drafts[depth]) + accepted
+      // Drafting that was never measured is taken for a quarter of a step.
+      sum += drafting.seconds(passRows) ?? (plain.seconds(passRows) ?? 0) / 4
     }
     return sum
-  }
-
-  /// Drafting that was never measured is taken for a quarter of a verification.
-  private func cost(_ costs: StepCosts, _ rows: Double) -> Double {
-    costs.seconds(rows) ?? (verification.seconds(rows) ?? 0) / 4
   }
 }

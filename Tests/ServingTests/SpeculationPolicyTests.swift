@@ -13,6 +13,8 @@ private struct SimulatedMachine {
   let drafting: (Int) -> Double
   /// Chance that a draft is right when those before it were.
   let acceptance: Double
+  /// What drafting does to the steps that follow it, by leaving other weights in the caches.
+  let pollution: Double
   /// Passes vary by this share either way; one in 50 takes five times as long.
   var noise = 0.2
   var generator: SeededGenerator
@@ -31,15 +33,15 @@ private struct SimulatedMachine {
     var records = [DraftAcceptance](repeating: DraftAcceptance(), count: sequences)
     var depths = [Int](repeating: 0, count: sequences)
     var (tokens, time) = (0, 0.0)
+    var stepsSinceDrafts = 0
     for step in -500..<steps {
       if step == 0 { (tokens, time) = (0, 0) }
       let drafts = depths.reduce(0, +)
-      if policy.sacrificesDrafts(sequences: sequences, rows: sequences + drafts) {
-        depths = depths.map { _ in 0 }
-      }
-      let rows = sequences + depths.reduce(0, +)
-      policy.recordVerification(rows: rows, seconds: noisy(verification(rows)))
-      time += verification(rows)
+      let rows = sequences + drafts
+      let cost = verification(rows) * (stepsSinceDrafts < 2 ? pollution : 1)
+      policy.recordStep(rows: rows, drafts: drafts, seconds: noisy(cost))
+      time += cost
+      stepsSinceDrafts += 1
       tokens += sequences
       for index in 0..<sequences where depths[index] > 0 {
         var accepted = 0
@@ -55,6 +57,7 @@ private struct SimulatedMachine {
       for depth in 0..<8 {
         let rows = depths.count { $0 > depth }
         guard rows > 0 else { break }
+        stepsSinceDrafts = 0
         policy.recordDrafting(rows: rows, seconds: noisy(drafting(rows)))
         time += drafting(rows)
       }
@@ -71,23 +74,25 @@ struct SpeculationPolicyTests {
   ]
 
   private func machine(
-    _ costs: (first: Double, further: Double, draft: Double), acceptance: Double, seed: UInt64
+    _ costs: (first: Double, further: Double, draft: Double), acceptance: Double,
+    pollution: Double, seed: UInt64
   ) -> SimulatedMachine {
     SimulatedMachine(
       verification: { (costs.first + costs.further * Double($0 - 1)) / 1000 },
       drafting: { costs.draft * (1 + 0.5 * Double($0 - 1)) / 1000 }, acceptance: acceptance,
-      generator: SeededGenerator(seed: seed))
+      pollution: pollution, generator: SeededGenerator(seed: seed))
   }
 
   @Test(
     "near the best fixed depth, and never slower than none",
-    arguments: machines.indices, [0, 0.3, 0.8, 0.95])
-  func nearBest(index: Int, acceptance: Double) {
+    arguments: machines.indices, [(0, 1), (0.3, 1), (0.8, 1), (0.95, 1), (0.8, 1.4), (0.95, 2)])
+  func nearBest(index: Int, drafts: (acceptance: Double, pollution: Double)) {
     let seed = UInt64.random(in: 0 ... .max)
     let costs = Self.machines[index]
     for sequences in [1, 3, 8] {
       func rate(_ speculation: Speculation) -> Double {
-        var machine = machine(costs, acceptance: acceptance, seed: seed)
+        var machine = machine(
+          costs, acceptance: drafts.acceptance, pollution: drafts.pollution, seed: seed)
         return machine.rate(speculation, sequences: sequences, steps: 4000)
       }
       let auto = rate(.auto)
@@ -97,8 +102,9 @@ struct SpeculationPolicyTests {
       let best = depths.map { rate(.fixed($0)) }.max()!
       let comment: Comment =
         "seed \(seed), \(sequences) sequences: auto \(auto), off \(plain), best \(best)"
-      #expect(auto > 0.97 * plain, comment)
-      #expect(auto > 0.85 * best, comment)
+      #expect(auto > 0.95 * plain, comment)
+      // Where only many drafts at once outweigh what they do to the caches, one finds none.
+      if drafts.pollution == 1 { #expect(auto > 0.8 * best, comment) }
     }
   }
 
@@ -112,8 +118,6 @@ struct SpeculationPolicyTests {
     }
     policy.chooseDepths(&candidates)
     #expect(candidates.map(\.depth) == [3, 2])
-    let sacrifices = policy.sacrificesDrafts(sequences: 2, rows: 7)
-    #expect(!sacrifices)
     limits.speculation = .off
     policy = SpeculationPolicy(limits, draftRows: 10)
     candidates = [.init(acceptance: DraftAcceptance(), limit: 5)]
@@ -130,7 +134,10 @@ struct SpeculationPolicyTests {
       policy.record(drafted: 2, accepted: 2, of: &good)
       policy.record(drafted: 2, accepted: 0, of: &bad)
     }
-    for rows in 1...10 { policy.recordVerification(rows: rows, seconds: 1 + 0.5 * Double(rows)) }
+    for _ in 0..<10 { policy.recordStep(rows: 2, drafts: 0, seconds: 2) }
+    for rows in 3...10 {
+      for _ in 0..<5 { policy.recordStep(rows: rows, drafts: 1, seconds: 1 + 0.5 * Double(rows)) }
+    }
     for rows in 1...10 { policy.recordDrafting(rows: rows, seconds: 0.2) }
     var candidates = [bad, good].map { SpeculationPolicy.Candidate(acceptance: $0, limit: 8) }
     policy.chooseDepths(&candidates)
