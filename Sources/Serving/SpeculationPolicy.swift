@@ -50,18 +50,18 @@ package struct SpeculationPolicy {
   private static let firstCredit = 60.0
   /// Plain steps of about so many sequences that are measured before any drafts: everything is
   /// compared with them.
-  private static let firstLook = 4
+  private static let firstLook = 8
   /// Plain steps after a draft pass that say nothing yet, and the length of a pause.
-  private static let settling = 3
-  private static let pauseLength = 10
+  private static let settling = 12
+  private static let pauseLength = 24
   /// Steps with drafts between two pauses, at least.
-  private static let pauseInterval = 128
+  private static let pauseInterval = 256
   /// Steps until drafts are as good as before a pause.
   private static let recovery = 8
   /// A probe's length: the first drafts after a pause know little of the context and do not count.
   private static let probeLength = 24
   /// Drafts must promise this much more than plain decoding.
-  private static let margin = 1.08
+  private static let margin = 1.1
   /// Observations that the record of all sequences remembers.
   private static let memory = 256.0
 

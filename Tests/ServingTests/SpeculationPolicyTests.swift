@@ -134,9 +134,9 @@ struct SpeculationPolicyTests {
       policy.record(drafted: 2, accepted: 2, of: &good)
       policy.record(drafted: 2, accepted: 0, of: &bad)
     }
-    for _ in 0..<10 { policy.recordStep(rows: 2, drafts: 0, seconds: 2) }
+    for _ in 0..<30 { policy.recordStep(rows: 2, drafts: 0, seconds: 1.5) }
     for rows in 3...10 {
-      for _ in 0..<5 { policy.recordStep(rows: rows, drafts: 1, seconds: 1 + 0.5 * Double(rows)) }
+      for _ in 0..<5 { policy.recordStep(rows: rows, drafts: 1, seconds: 1 + 0.25 * Double(rows)) }
     }
     for rows in 1...10 { policy.recordDrafting(rows: rows, seconds: 0.2) }
     var candidates = [bad, good].map { SpeculationPolicy.Candidate(acceptance: $0, limit: 8) }
