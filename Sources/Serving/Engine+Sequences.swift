@@ -25,8 +25,10 @@ extension Engine {
   }
 
   private func admit(_ sequence: SequenceState) -> Bool {
-    var hit = pool.lookup(
-      sequence.tokens, limit: sequence.reusableCount, salt: sequence.request.cacheSalt)
+    func lookup(limit: Int) -> PrefixHit {
+      pool.lookup(sequence.tokens, limit: limit, salt: sequence.request.cacheSalt)
+    }
+    var hit = lookup(limit: sequence.reusableCount)
     let size = LatentStorage.tokensPerPage
     let positions = min(sequence.tokens.count + 1, sequence.request.positionCount)
     let total = (positions + size - 1) / size
@@ -38,7 +40,7 @@ extension Engine {
     if !isAdmitted() {
       guard running.isEmpty else { return false }
       // Alone, a sequence always fits, but perhaps not beside the page that it would copy from.
-      hit = PrefixHit()
+      hit = lookup(limit: hit.pages.count * size)
     }
     begin(sequence, with: hit, pageCount: total)
     return true
