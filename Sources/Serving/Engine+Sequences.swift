@@ -17,8 +17,7 @@ extension Engine {
 
   /// Lets waiting sequences begin, in order, as far as there is room.
   func admitWaiting() {
-    while let sequence = waiting.first, running.count < limits.maxSequences {
-      guard !isPrefixUnderWay(sequence), admit(sequence) else { return }
+    while let sequence = waiting.first, running.count < limits.maxSequences, admit(sequence) {
       waiting.removeFirst()
       insert(sequence, into: &running)
     }
@@ -29,6 +28,7 @@ extension Engine {
       pool.lookup(sequence.tokens, limit: limit, salt: sequence.request.cacheSalt)
     }
     var hit = lookup(limit: sequence.reusableCount)
+    guard !isPrefixUnderWay(sequence, known: hit.tokenCount) else { return false }
     let size = LatentStorage.tokensPerPage
     let positions = min(sequence.tokens.count + 1, sequence.request.positionCount)
     let total = (positions + size - 1) / size
@@ -68,16 +68,16 @@ extension Engine {
     sequence.admit(pages: pages, computed: computed, drafted: hit.drafted)
   }
 
-  /// Whether the prefill of a running sequence will soon provide more of this one's prefix than the
-  /// cache does now: common prefixes are computed once.
-  private func isPrefixUnderWay(_ sequence: SequenceState) -> Bool {
+  /// Whether the prefill of a running sequence will provide more of this one's prefix than the
+  /// `known` positions of the cache: common prefixes are computed once.
+  private func isPrefixUnderWay(_ sequence: SequenceState, known: Int) -> Bool {
     guard limits.cachesPrefixes else { return false }
     let size = LatentStorage.tokensPerPage
     return running.contains { other in
       guard other.pending > 1, other.request.cacheSalt == sequence.request.cacheSalt else {
         return false
       }
-      let end = (other.computed / size + 1) * size
+      let end = (max(other.computed, known) / size + 1) * size
       return end <= sequence.reusableCount && end <= other.tokens.count
         && other.tokens[..<end] == sequence.tokens[..<end]
     }
