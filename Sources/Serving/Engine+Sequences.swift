@@ -85,19 +85,29 @@ extension Engine {
 
   // MARK: - Ends
 
-  func cancel(_ id: SequenceID) {
-    if let index = waiting.firstIndex(where: { $0.id == id }) {
-      if waiting[index].isNew { inbox.leaveQueue(1) }
-      waiting.remove(at: index)
+  /// Ends sequences, as far as they have not ended; all in one walk, because clients leave with
+  /// many at once and the queue is long.
+  func cancel(_ ids: [SequenceID]) {
+    guard !ids.isEmpty else { return }
+    let ids = Set(ids)
+    waiting.removeAll { sequence in
+      guard ids.contains(sequence.id) else { return false }
+      if sequence.isNew { inbox.leaveQueue(1) }
       monitor.recordCancellation()
-    } else if let sequence = running.first(where: { $0.id == id }), !sequence.isCancelled {
-      monitor.recordCancellation()
-      sequence.isCancelled = true
-      if !sequence.isInPass {
-        retire(sequence)
-      } else if prefillPass.entries.allSatisfy({ $0.sequence.isCancelled }) {
-        endPrefill()
-      }
+      return true
+    }
+    for sequence in running where ids.contains(sequence.id) && !sequence.isCancelled {
+      cancelRunning(sequence)
+    }
+  }
+
+  private func cancelRunning(_ sequence: SequenceState) {
+    monitor.recordCancellation()
+    sequence.isCancelled = true
+    if !sequence.isInPass {
+      retire(sequence)
+    } else if prefillPass.entries.allSatisfy({ $0.sequence.isCancelled }) {
+      endPrefill()
     }
   }
 

@@ -92,7 +92,7 @@ package final class Engine<Model: LanguageModel> {
   private func takeSubmissions() -> Bool {
     guard let news = inbox.take() else { return true }
     for submission in news.submissions { enqueue(SequenceState(submission)) }
-    for id in news.cancellations { cancel(id) }
+    cancel(news.cancellations)
     return !news.isStopping
   }
 
