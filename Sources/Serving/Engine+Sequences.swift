@@ -150,6 +150,7 @@ extension Engine {
       let cost = decodePass.seconds + seconds(since: start)
       view.decodeSeconds += (cost - view.decodeSeconds) / 8
       endFinished(decodePass.entries)
+      decodePass.removeAll()
     }
     if isPrefillFinished { publishPrefill() }
   }
