@@ -110,9 +110,7 @@ package final class Engine<Model: LanguageModel> {
     view.running.removeAll(keepingCapacity: true)
     for sequence in running {
       view.running.append(
-        .init(
-          pending: sequence.pending, missingPages: sequence.missingPages,
-          isInPass: sequence.isInPass))
+        .init(pending: sequence.pending, missingPages: sequence.missingPages))
     }
     view.availablePages = pool.availableCount
     view.prefill = prefillPass.isEmpty ? nil : (prefillPass.rowCount, prefillLayers)

@@ -9,13 +9,10 @@ package struct SchedulerView {
     package let pending: Int
     /// Pages still missing for the next token.
     package let missingPages: Int
-    /// Whether the prefill under way computes some of its rows.
-    package let isInPass: Bool
 
-    package init(pending: Int, missingPages: Int = 0, isInPass: Bool = false) {
+    package init(pending: Int, missingPages: Int = 0) {
       self.pending = pending
       self.missingPages = missingPages
-      self.isInPass = isInPass
     }
   }
 
@@ -126,6 +123,7 @@ package struct Scheduler {
     plan.prefillLayers = min(
       view.prefill?.layers ?? layerCount, Int(min(affordable, Double(layerCount))))
   }
+
   /// Rows that go through one layer in the given time, as far as that is known.
   private func rowLimit(_ view: SchedulerView, time: Double) -> Int {
     guard view.prefillRowSeconds > 0 else { return limits.prefillChunk }

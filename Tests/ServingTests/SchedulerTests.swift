@@ -33,7 +33,7 @@ struct SchedulerTests {
 
   @Test("a prefill under way goes on before another one begins")
   func underWay() {
-    let plan = plan([Running(pending: 30, isInPass: true), Running(pending: 5)]) {
+    let plan = plan([Running(pending: 30), Running(pending: 5)]) {
       $0.prefill = (rows: 16, layers: 4)
     }
     #expect(plan.chunks.isEmpty)
@@ -42,7 +42,7 @@ struct SchedulerTests {
 
   @Test("layers fill the target step time, at least one, at most what is left")
   func layers() {
-    let decoding = [Running(pending: 1), Running(pending: 40, isInPass: true)]
+    let decoding = [Running(pending: 1), Running(pending: 40)]
     func layers(rowSeconds: Double, decodeSeconds: Double, left: Int) -> Int {
       plan(decoding) {
         $0.prefill = (rows: 16, layers: left)
