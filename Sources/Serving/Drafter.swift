@@ -25,7 +25,8 @@ struct Drafter {
   }
 
   var policy: SpeculationPolicy
-  private let isOn: Bool
+  /// Whether MTP rows are kept at all.
+  let keepsRows: Bool
   private let rowLimit: Int
   private var jobs: [Job] = []
   private var candidates: [SpeculationPolicy.Candidate] = []
@@ -40,17 +41,14 @@ struct Drafter {
   private static let promptWindow = 256
 
   init(_ limits: EngineLimits, canDraft: Bool) {
-    isOn = canDraft && limits.speculation != .off
+    keepsRows = canDraft && limits.speculation != .off
     rowLimit = max(limits.decodeRows, limits.prefillChunk)
     policy = SpeculationPolicy(limits, draftRows: rowLimit)
   }
 
-  /// Whether MTP rows are kept at all.
-  var keepsRows: Bool { isOn }
-
   /// Takes in the sequences of a finished pass.
   mutating func add(_ pass: LanePass) {
-    guard isOn else { return }
+    guard keepsRows else { return }
     for entry in pass.entries where !entry.sequence.isCancelled {
       let sequence = entry.sequence
       guard sequence.finished == nil, sequence.remaining > 0 else { continue }

@@ -65,7 +65,7 @@ public struct EngineLimits: Sendable, Equatable {
 
   /// Drafts of all sequences together in one step: as many as fixed, else about one for each
   /// sequence, or the depth limit for one.
-  public var draftsPerStep: Int {
+  var draftsPerStep: Int {
     switch speculation {
     case .off: 0
     case .fixed(let depth): depth * maxSequences

@@ -5,7 +5,7 @@ import Synchronization
 /// Events of one sequence, from the engine's thread to its reader.
 ///
 /// The queue is bounded by what was asked for: a sequence cannot send more events than it has
-/// prompt chunks and tokens, so the engine never waits for a reader.
+/// tokens of the prompt to score and of the answer, so the engine never waits for a reader.
 public final class TokenStream: Sendable {
   private struct State {
     var events: [GenerationEvent] = []
