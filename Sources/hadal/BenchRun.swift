@@ -42,18 +42,19 @@ struct BenchRun {
     let contexts = (0..<test.batch).map {
       prompts.context(stream: $0, count: test.contextCount)
     }
-    // Streams find their context in the prefix cache, and nothing else: without one each has a
-    // salt of its own.
+    // Streams find their context in the prefix cache, and nothing else: not what other tests put
+    // behind it, which begins with the same tokens, and nothing at all where there is no context.
     let isNew = test.depth == 0
+    let salts = contexts.indices.map { isNew ? "\(test) \(number) \($0)" : "\(test) \($0)" }
     let requests = contexts.indices.map { stream in
       request(
         contexts[stream] + ending(stream: stream, number: number), maxTokens: test.answerCount,
-        stream: stream, salt: isNew ? "\(test) \(number) \(stream)" : "\(stream)")
+        stream: stream, salt: salts[stream])
     }
     if !isNew {
       _ = try run(
         contexts.indices.map {
-          request(contexts[$0], maxTokens: 0, stream: $0, salt: "\($0)")
+          request(contexts[$0], maxTokens: 0, stream: $0, salt: salts[$0])
         })
     }
     let before = engine.statistics
