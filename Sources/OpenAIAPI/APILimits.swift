@@ -36,8 +36,9 @@ public enum APILimits {
   static let metadataEntries = 16
   /// Bytes of an object key that an error message repeats.
   static let quotedBytes = 200
-  /// Seconds that one engine step may last before the server calls itself unhealthy. A step is one
-  /// chunk of prompts at most, which takes far less on any machine that is fit to serve.
+  /// Seconds that one engine step may last before the server calls itself unhealthy. A step is
+  /// one pass of all answers and some layers of one chunk of prompts, which takes far less on any
+  /// machine that is fit to serve.
   static let stepSeconds = 120.0
 
   /// The ranges of the OpenAI API, and of vLLM for the fields that are not OpenAI's.

@@ -22,7 +22,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Threads that compute. Default: what affinity and CPU quota allow.")
   var threads: Int?
 
-  @Option(help: "Tokens that the latent cache holds. Default: from the memory that is free.")
+  @Option(help: "Tokens that the pool of latents holds. Default: from the memory that is free.")
   var kvTokens: Int?
 
   @Option(help: "Format of cached latents. Default: bf16, f32 with --precision reference.")
@@ -36,8 +36,8 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: """
-      reference keeps activations and latents in float32, to compare implementations; fast rounds \
-      them to bf16 where the processor multiplies that faster.
+      reference keeps activations and latents in float32, to compare implementations; fast keeps \
+      latents in bf16, and rounds activations to it where the processor multiplies that faster.
       """)
   var precision = Precision.fast
 

@@ -18,9 +18,9 @@ struct ServeCommand: ParsableCommand {
     commandName: "serve",
     abstract: "Serves a model over HTTP.",
     discussion: """
-      Routes: GET /health, /metrics, /v1/models; POST /v1/chat/completions, /v1/completions,
-      /tokenize, /detokenize. SIGTERM or SIGINT lets running answers end; a second one exits at
-      once.
+      Routes: GET /health, /metrics, /v1/models; POST /v1/chat/completions, \
+      /v1/completions, /tokenize, /detokenize. SIGTERM or SIGINT lets running answers end; a \
+      second one exits at once.
       """)
 
   @OptionGroup var options: ModelOptions
