@@ -58,7 +58,7 @@ struct GenerateCommand: ParsableCommand {
     let tokens = try promptTokens(text.tokenizer, vocabulary: planned.configuration.vocabularySize)
     let engine = try planned.start(Logger(label: "hadal", quiet: true))
     let room = engine.limits.contextLength - tokens.count
-    guard room >= maxTokens ?? 0 else {
+    guard room >= maxTokens ?? 1 else {
       let wish = maxTokens.map { " and \($0) were asked for" } ?? ""
       throw CommandError(
         "the prompt has \(tokens.count) tokens\(wish), the context \(engine.limits.contextLength)")
