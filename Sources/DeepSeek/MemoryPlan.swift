@@ -8,20 +8,24 @@ public struct MemoryPlan: Sendable, Equatable {
   public let weights: Int
   /// The latent pool.
   public let latents: Int
-  /// Activations of the largest step.
+  /// Activations of the largest step, and of sampling.
   public let scratch: Int
 
   /// All contributions.
   public var total: Int { weights + latents + scratch }
 
+  /// A logit and a candidate's number, per token of the vocabulary.
+  private static let samplingBytes = 2 * MemoryLayout<Float>.stride
+
   /// - Parameters:
   ///   - weights: bytes of the checkpoint's files.
   ///   - latents: what a token leaves behind.
   ///   - pageCount: pages of the latent pool.
+  ///   - sequences: the most that run side by side; each keeps adjusted logits and candidates.
   ///   - decodeRows, prefillRows, logitRows, threads: as for `DeepSeekModel`.
   public init(
     _ configuration: ModelConfiguration, weights: Int, latents: LatentShape, pageCount: Int,
-    decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int
+    sequences: Int, decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int
   ) {
     self.weights = weights
     self.latents = latents.bytesPerPage * pageCount
@@ -30,6 +34,6 @@ public struct MemoryPlan: Sendable, Equatable {
         configuration, decodeRows: decodeRows, prefillRows: prefillRows, logitRows: logitRows,
         threads: threads,
         arena: ScratchArena(allocating: false)
-      ).arena.byteCount
+      ).arena.byteCount + sequences * configuration.vocabularySize * Self.samplingBytes
   }
 }

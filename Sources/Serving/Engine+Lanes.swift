@@ -55,7 +55,8 @@ extension Engine {
     let isFinished = model.advancePrefill(layers: plan.prefillLayers)
     prefillLayers -= plan.prefillLayers
     precondition(isFinished == (prefillLayers == 0), "layers are counted alike")
-    let work = Double(plan.prefillLayers * prefillPass.rowCount)
+    let rows = max(prefillPass.rowCount, Scheduler.leastChunk)
+    let work = Double(plan.prefillLayers * rows)
     let cost = seconds(since: start) / work
     let known = view.prefillRowSeconds
     // A running mean: contexts, and so the cost of attention, change within a prompt.

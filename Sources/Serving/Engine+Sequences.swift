@@ -129,64 +129,11 @@ extension Engine {
     for entry in entries where entry.sequence.isCancelled { retire(entry.sequence) }
   }
 
-  private func retire(_ sequence: SequenceState) {
+  func retire(_ sequence: SequenceState) {
     running.removeAll { $0 === sequence }
     pool.retire(
       sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
       salt: sequence.request.cacheSalt, drafted: sequence.drafted)
-  }
-
-  /// Ends answers that are finished, and drafts for the others.
-  func publish() {
-    decodePass.releaseBatch()
-    if !plan.decodes.isEmpty { drafter.add(decodePass) }
-    if isPrefillFinished {
-      prefillPass.releaseBatch()
-      drafter.add(prefillPass)
-    }
-    let start = clock()
-    drafter.draft(with: model, &pool, spare: running.count, clock: clock)
-    if !plan.decodes.isEmpty {
-      let cost = decodePass.seconds + seconds(since: start)
-      view.decodeSeconds += (cost - view.decodeSeconds) / 8
-      endFinished(decodePass.entries)
-      decodePass.removeAll()
-    }
-    if isPrefillFinished { publishPrefill() }
-  }
-
-  /// Brings the monitor's gauges up to date.
-  func report() {
-    monitor.recordPool(
-      running: running.count, waiting: waiting.count, free: pool.freeCount,
-      cached: pool.cachedCount, of: limits.pageCount)
-  }
-
-  /// Lets others share what the prefill computed.
-  private func publishPrefill() {
-    let entries = prefillPass.entries
-    monitor.recordPrefill(tokens: prefillPass.rowCount)
-    abandonPrefill()
-    for entry in entries {
-      let sequence = entry.sequence
-      if sequence.isCancelled {
-        retire(sequence)
-      } else if sequence.finished == nil {
-        pool.share(
-          &sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
-          salt: sequence.request.cacheSalt, drafted: &sequence.drafted)
-      }
-    }
-    endFinished(entries)
-  }
-
-  private func endFinished(_ entries: [LanePass.Entry]) {
-    for entry in entries where !entry.sequence.isCancelled {
-      guard let reason = entry.sequence.finished else { continue }
-      retire(entry.sequence)
-      monitor.recordEnd(reason)
-      entry.sequence.stream.send(.finished(reason))
-    }
   }
 
   /// Nil when every page is free, cached, or held by exactly the sequences that list it.

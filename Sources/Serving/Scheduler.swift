@@ -103,7 +103,7 @@ package struct Scheduler {
   }
 
   /// Below this many rows a pass costs hardly less: each expert's weights are read for a few rows.
-  private static let leastChunk = 32
+  static let leastChunk = 32
 
   private func planPrefill(_ view: SchedulerView, into plan: inout StepPlan) {
     let time = limits.targetStepSeconds - (plan.decodes.isEmpty ? 0 : view.decodeSeconds)
@@ -118,7 +118,7 @@ package struct Scheduler {
       }
     }
     guard rows > 0 else { return }
-    let layerSeconds = view.prefillRowSeconds * Double(rows)
+    let layerSeconds = view.prefillRowSeconds * Double(max(rows, Self.leastChunk))
     let affordable = layerSeconds > 0 ? max(time / layerSeconds, 1) : 1
     plan.prefillLayers = min(
       view.prefill?.layers ?? layerCount, Int(min(affordable, Double(layerCount))))

@@ -21,7 +21,8 @@ final class SequenceState {
   /// What the MTP module expects to follow `tokens`, to be verified in the next step.
   var drafts: [Int32] = []
   var acceptance = DraftAcceptance()
-  private var sampler: Sampler
+  /// Made at admission: what waits takes little room.
+  private var sampler = Sampler(SamplingParameters(), choice: 0, prompt: [])
   /// Tokens of the prompt whose log-probabilities were sent; the first one has none.
   private var scoredTokens = 1
   /// Whether it was never admitted.
@@ -42,9 +43,6 @@ final class SequenceState {
     stream = submission.stream
     tokens = request.prompt
     drafts.reserveCapacity(Speculation.maxDepth)
-    sampler = Sampler(
-      request.sampling, choice: request.choice, prompt: request.prompt,
-      reserving: min(request.maxTokens, Self.reservedTokens) + Speculation.maxDepth)
   }
 
   /// Tokens known but not yet computed: what is missing of the prompt (after a preemption of the
@@ -71,8 +69,8 @@ final class SequenceState {
       && position.isMultiple(of: LatentStorage.tokensPerPage)
   }
 
-  /// Whether the MTP module has read as much of the sequence as it takes to draft as well as it can,
-  /// or nearly: the first drafts after a pause say nothing of its worth.
+  /// Whether the MTP module has read about as much of the sequence as it takes to draft well: the
+  /// first drafts after a pause say nothing of its worth.
   var hasDraftContext: Bool {
     drafted.lowerBound == 1 || drafted.count > Self.draftContext
   }
@@ -102,6 +100,9 @@ final class SequenceState {
     tokens.reserveCapacity(request.prompt.count + request.maxTokens)
     if isNew {
       isNew = false
+      sampler = Sampler(
+        request.sampling, choice: request.choice, prompt: request.prompt,
+        reserving: min(request.maxTokens, Self.reservedTokens) + Speculation.maxDepth)
       stream.send(.started(cachedTokens: computed))
     }
   }

@@ -4,9 +4,9 @@
 /// Seconds of passes by their number of rows.
 ///
 /// A cost is a level, common to all numbers of rows, times a mean over the passes of about that
-/// number. The level follows what slows everything down alike: contexts that grow, neighbours on the
-/// machine. So numbers that are rarely tried keep their proportion to the others. What is tried all
-/// the time moves the level, what was not tried for long its own mean.
+/// number. The level follows what slows everything down alike: contexts that grow, neighbours on
+/// the machine. So numbers that are rarely tried keep their proportion to the others. What is tried
+/// all the time moves the level, what was not tried for long its own mean.
 package struct StepCosts {
   /// The passes of neighbouring numbers of rows.
   private struct Bucket {
@@ -61,6 +61,8 @@ package struct StepCosts {
   /// Records a pass.
   package mutating func record(rows: Int, seconds: Double) {
     passes += 1
+    // A clock that stands still must not make anything free.
+    let seconds = max(seconds, 1e-9)
     let index = bucketOfRows[rows - 1]
     let before = buckets[index]
     buckets[index].count += 1

@@ -46,7 +46,7 @@ struct PlannedModel {
       cachesPrefixes: !options.noPrefixCache)
     memory = MemoryPlan(
       configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,
-      decodeRows: limits.decodeRows,
+      sequences: limits.maxSequences, decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows, threads: threads)
   }
 

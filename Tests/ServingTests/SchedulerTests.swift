@@ -45,14 +45,14 @@ struct SchedulerTests {
     let decoding = [Running(pending: 1), Running(pending: 40)]
     func layers(rowSeconds: Double, decodeSeconds: Double, left: Int) -> Int {
       plan(decoding) {
-        $0.prefill = (rows: 16, layers: left)
+        $0.prefill = (rows: 40, layers: left)
         ($0.prefillRowSeconds, $0.decodeSeconds) = (rowSeconds, decodeSeconds)
       }.prefillLayers
     }
-    // The target is 50 ms; a layer takes 16 rows.
-    #expect(layers(rowSeconds: 0.0005, decodeSeconds: 0.01, left: 9) == 5)
-    #expect(layers(rowSeconds: 0.0005, decodeSeconds: 0.01, left: 3) == 3)
-    #expect(layers(rowSeconds: 0.0005, decodeSeconds: 0.2, left: 9) == 1)
+    // The target is 50 ms; a layer takes 40 rows.
+    #expect(layers(rowSeconds: 0.0002, decodeSeconds: 0.01, left: 9) == 5)
+    #expect(layers(rowSeconds: 0.0002, decodeSeconds: 0.01, left: 3) == 3)
+    #expect(layers(rowSeconds: 0.0002, decodeSeconds: 0.2, left: 9) == 1)
     #expect(layers(rowSeconds: 1, decodeSeconds: 0, left: 9) == 1)
     #expect(layers(rowSeconds: 1e-300, decodeSeconds: 0, left: 9) == 9)
   }
@@ -79,8 +79,9 @@ struct SchedulerTests {
 
   @Test("without decodes their cost does not count")
   func prefillAlone() {
+    // A chunk of 16 rows is taken to cost as much as one of 32.
     let plan = plan([Running(pending: 16)]) {
-      ($0.prefillRowSeconds, $0.decodeSeconds) = (0.0005, 1)
+      ($0.prefillRowSeconds, $0.decodeSeconds) = (0.00025, 1)
     }
     #expect(plan.prefillLayers == 6)
   }
