@@ -205,7 +205,7 @@ public enum Elementwise {
   public static func encode(
     _ x: Rows, row: Int, as format: ElementFormat, into bytes: UnsafeMutableRawBufferPointer
   ) {
-    precondition(bytes.count == x.width * format.byteCount, "encoded size")
+    precondition(bytes.count == format.byteCount(of: x.width), "encoded size")
     let source = unsafe x.pointer(row: row)
     switch format {
     case .float32:
@@ -213,7 +213,7 @@ public enum Elementwise {
     case .bfloat16:
       unsafe ck_encode_bfloat16(
         source, Int64(x.width), bytes.baseAddress!.assumingMemoryBound(to: UInt16.self))
-    case .float16, .float8E4M3:
+    default:
       preconditionFailure("latents are stored as float32 or bfloat16")
     }
   }

@@ -49,7 +49,7 @@ public struct MatrixView: @unchecked Sendable {
   ) {
     precondition(rows > 0 && columns > 0 && rowStride >= columns, "empty or overlapping rows")
     precondition(
-      bytes.count >= ((rows - 1) * rowStride + columns) * format.byteCount, "matrix out of bounds")
+      bytes.count >= format.byteCount(of: (rows - 1) * rowStride + columns), "matrix out of bounds")
     precondition((format == .float8E4M3) == (scales != nil), "scales go with float8")
     if let scales {
       let needed = [
@@ -64,7 +64,7 @@ public struct MatrixView: @unchecked Sendable {
       columns: Int64(columns), row_stride: Int64(rowStride),
       scale_stride: Int64(scales?.values.shape[1] ?? 0),
       block_rows: Int32(clamping: scales?.blockRows ?? 0),
-      block_columns: Int32(clamping: scales?.blockColumns ?? 0), format: format.kernelFormat)
+      block_columns: Int32(clamping: scales?.blockColumns ?? 0), format: Self.kernelFormat(format))
   }
 
   /// A whole stored tensor of two dimensions.
@@ -73,5 +73,15 @@ public struct MatrixView: @unchecked Sendable {
     unsafe self.init(
       format: tensor.format, rows: tensor.shape[0], columns: tensor.shape[1],
       rowStride: tensor.shape[1], bytes: tensor.bytes, scales: scales)
+  }
+
+  private static func kernelFormat(_ format: ElementFormat) -> ck_format {
+    switch format {
+    case .float32: CK_FLOAT32
+    case .float16: CK_FLOAT16
+    case .bfloat16: CK_BFLOAT16
+    case .float8E4M3: CK_FLOAT8_E4M3
+    default: preconditionFailure("blocks of \(format.rawValue) are multiplied in panels only")
+    }
   }
 }

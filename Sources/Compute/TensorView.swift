@@ -18,7 +18,8 @@ public struct TensorView: @unchecked Sendable {
   /// - Parameter bytes: exactly as many as format and shape say.
   public init(format: ElementFormat, shape: [Int], bytes: UnsafeRawBufferPointer) {
     precondition(
-      bytes.count == shape.reduce(format.byteCount, *), "bytes do not match format and shape")
+      bytes.count == format.byteCount(of: shape.reduce(1, *)), "bytes do not match format and shape"
+    )
     self.format = format
     self.shape = shape
     unsafe self.bytes = bytes

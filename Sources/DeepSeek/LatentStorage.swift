@@ -46,9 +46,9 @@ public struct LatentShape: Equatable, Sendable {
 
   /// Elements per token and layer.
   public var width: Int { latentRank + ropeWidth }
-  public var bytesPerToken: Int { layerCount * width * format.byteCount }
+  public var bytesPerToken: Int { layerCount * format.byteCount(of: width) }
   /// The latents of one layer in a page.
-  var layerBytes: Int { LatentStorage.tokensPerPage * width * format.byteCount }
+  var layerBytes: Int { format.byteCount(of: LatentStorage.tokensPerPage * width) }
   public var bytesPerPage: Int {
     layerCount * layerBytes + hiddenWidth * MemoryLayout<Float>.stride
   }
@@ -114,7 +114,7 @@ public final class LatentStorage: @unchecked Sendable {
   /// Copies the first `slots` rows of every layer from one page to another.
   func copy(slots: Int, from source: PageIndex, to target: PageIndex) {
     precondition(slots >= 0 && slots <= Self.tokensPerPage, "slots out of bounds")
-    let size = slots * shape.width * shape.format.byteCount
+    let size = shape.format.byteCount(of: slots * shape.width)
     for layer in 0..<shape.layerCount {
       unsafe layerBytes(target, layer: layer).copyMemory(
         from: layerBytes(source, layer: layer), byteCount: size)
@@ -124,7 +124,7 @@ public final class LatentStorage: @unchecked Sendable {
   /// Stores the latent row of the token in slot `slot` (0 to 63) of a page.
   func write(_ row: Rows, row index: Int, page: PageIndex, slot: Int, layer: Int) {
     precondition(slot >= 0 && slot < Self.tokensPerPage, "slot out of bounds")
-    let size = shape.width * shape.format.byteCount
+    let size = shape.format.byteCount(of: shape.width)
     let target = unsafe UnsafeMutableRawBufferPointer(
       start: layerBytes(page, layer: layer) + slot * size, count: size)
     unsafe Elementwise.encode(row, row: index, as: shape.format, into: target)

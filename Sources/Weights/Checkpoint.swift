@@ -71,7 +71,8 @@ public final class Checkpoint: Sendable {
   public func requireMatrix(
     _ name: String, rows: Int, columns: Int
   ) throws(WeightsError) -> MatrixView {
-    let values = try require(name, shape: [rows, columns], formats: ElementFormat.allCases)
+    let values = try require(
+      name, shape: [rows, columns], formats: [.float32, .float16, .bfloat16, .float8E4M3])
     let scale = tensor(named: name + Self.scaleSuffix)
     guard values.format == .float8E4M3 else {
       if let scale { throw .unexpectedScale(file: scale.file, scale: scale.name) }
