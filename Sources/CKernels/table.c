@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "CKernels.h"
+#include "shared/panel_tiers.h"
 #include "shared/tiers.h"
 
 /// A tier by its instructions for products and for the rest.
@@ -16,19 +17,33 @@
       .gated_unit = ck_gated_unit_##rest,                                 \
   }
 
+/// A tier's products with panels, those of rounded inputs, and its encoding of inputs.
+#define CK_PANEL_TABLE(tier, rounded, encoder)                                                  \
+  static const ck_panel_kernels encoder##_panels = {                                      \
+      .product_float32 = ck_product_float32_##tier,                                             \
+      .product_bfloat16 = ck_product_bfloat16_##rounded,                                        \
+      .product_int8_32 = ck_product_int8_32_##tier,                                             \
+      .product_int8_256 = ck_product_int8_256_##tier,                                           \
+      .encode = ck_encode_##encoder,                                                            \
+  }
+
 CK_TABLE(scalar, scalar);
+CK_PANEL_TABLE(scalar, scalar, scalar);
 
 #if defined(__x86_64__)
 CK_TABLE(avx2, avx2);
 CK_TABLE(avx512, avx512);
 CK_TABLE(avx512_bf16, avx512);
+CK_PANEL_TABLE(avx2, scalar, avx2);
+CK_PANEL_TABLE(avx512, scalar, avx512);
+CK_PANEL_TABLE(avx512, avx512_bf16, avx512_bf16);
 
 static const ck_kernels *vector_kernels_of(ck_tier tier) {
   int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
              __builtin_cpu_supports("f16c");
   int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512cd");
+               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni");
   if (tier == CK_AVX2 && avx2) return &avx2_kernels;
   if (tier == CK_AVX512 && avx512) return &avx512_kernels;
   if (tier == CK_AVX512_BF16 && avx512 && __builtin_cpu_supports("avx512bf16"))
@@ -44,4 +59,19 @@ static const ck_kernels *vector_kernels_of(ck_tier tier) {
 
 const ck_kernels *ck_kernels_of(ck_tier tier) {
   return tier == CK_SCALAR ? &scalar_kernels : vector_kernels_of(tier);
+}
+
+const ck_panel_kernels *ck_panel_kernels_of(ck_tier tier) {
+  if (ck_kernels_of(tier) == NULL) return NULL;
+  switch (tier) {
+    case CK_SCALAR: return &scalar_panels;
+#if defined(__x86_64__)
+    case CK_AVX2: return &avx2_panels;
+    case CK_AVX512: return &avx512_panels;
+    case CK_AVX512_BF16: return &avx512_bf16_panels;
+#else
+    default: return NULL;
+#endif
+  }
+  return NULL;
 }

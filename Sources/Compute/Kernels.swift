@@ -25,28 +25,82 @@ public enum KernelTier: String, Sendable, CaseIterable {
 public struct Kernels: @unchecked Sendable {
   // Unchecked: points to a constant table.
   private let table: UnsafePointer<ck_kernels>
+  private let panels: UnsafePointer<ck_panel_kernels>
   /// The tier that was asked for.
   public let tier: KernelTier
   /// Whether inputs are rounded to bfloat16 where they meet bfloat16 weights, as the published
   /// models do: a product then takes half the time.
   public let roundsInputs: Bool
+  /// Whether inputs become int8 where they meet quantised weights: then products are of integers.
+  public let quantisesInputs: Bool
 
   /// Nil when this processor does not have the tier.
-  public init?(tier: KernelTier, roundsInputs: Bool = false) {
-    guard let table = unsafe ck_kernels_of(tier.kernelTier) else { return nil }
+  public init?(tier: KernelTier, roundsInputs: Bool = false, quantisesInputs: Bool = false) {
+    guard let table = unsafe ck_kernels_of(tier.kernelTier),
+      let panels = unsafe ck_panel_kernels_of(tier.kernelTier)
+    else { return nil }
     unsafe self.table = unsafe table
+    unsafe self.panels = unsafe panels
     self.tier = tier
     self.roundsInputs = roundsInputs
+    self.quantisesInputs = quantisesInputs
   }
 
-  /// The fastest tier of this processor.
+  /// The fastest tier of this processor, with inputs as they are.
   public static let best: Kernels = KernelTier.allCases.reversed().lazy
     .compactMap { Kernels(tier: $0) }.first!
 
-  /// The fastest tier of this processor, with inputs rounded where an instruction makes that
-  /// faster.
+  /// The fastest tier of this processor, with inputs quantised, and rounded where an instruction
+  /// makes that faster.
   public static let fastest: Kernels =
-    Kernels(tier: .avx512BFloat16, roundsInputs: true) ?? best
+    Kernels(tier: .avx512BFloat16, roundsInputs: true, quantisesInputs: true)
+    ?? Kernels(tier: best.tier, quantisesInputs: true) ?? best
+
+  /// How products with weights of a format take their inputs.
+  /// - Parameter exactly: as they are, whatever the format.
+  public func encoding(for format: ElementFormat, exactly: Bool) -> InputEncoding {
+    let takes = InputEncoding(for: format, roundsInputs: roundsInputs)
+    if exactly || (format.isQuantised && !quantisesInputs) { return .float32 }
+    return takes
+  }
+
+  /// Encodes `x` into rows of the same shape that are not float32.
+  func encode(_ x: Rows, into y: EncodedRows) {
+    precondition(x.count == y.count && x.width == y.width, "shape")
+    let format: ElementFormat =
+      switch y.encoding {
+      case .float32: preconditionFailure("float32 rows stay where they are")
+      case .bfloat16: .bfloat16
+      case .int8By32(zero: 128): ElementFormat.q8_0
+      case .int8By32(zero: 8): .q4_0
+      case .int8By32: .q5_0
+      case .int8By256: .q4_K
+      }
+    unsafe panels.pointee.encode(
+      x.outputs, Int64(x.width), y.encoding.kernelEncoding, format.panelFormat, y.raw)
+  }
+
+  /// y[r, i] = sum over k of x[r, k] * matrix[i, k], for the rows i of some panels. `y` has all of
+  /// them.
+  public func product(
+    _ matrix: PackedMatrix, panels range: Range<Int>, _ x: EncodedRows, into y: Rows
+  ) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= matrix.panelCount, "panels")
+    precondition(x.width == matrix.columns, "input width")
+    precondition(y.width == matrix.rows && y.count == x.count, "output shape")
+    let takes = InputEncoding(for: matrix.format, roundsInputs: true)
+    precondition(x.encoding == .float32 || x.encoding == takes, "inputs of another format")
+    var raw = unsafe matrix.raw
+    var inputs = unsafe x.raw
+    let outputs = unsafe y.columns(range.lowerBound * PackedMatrix.panelRows..<y.width).outputs
+    let (first, count) = (Int64(range.lowerBound), Int64(range.count))
+    switch x.encoding {
+    case .float32: unsafe panels.pointee.product_float32(&raw, first, count, &inputs, outputs)
+    case .bfloat16: unsafe panels.pointee.product_bfloat16(&raw, first, count, &inputs, outputs)
+    case .int8By32: unsafe panels.pointee.product_int8_32(&raw, first, count, &inputs, outputs)
+    case .int8By256: unsafe panels.pointee.product_int8_256(&raw, first, count, &inputs, outputs)
+    }
+  }
 
   /// y[r, i] = sum over k of x[r, k] * matrix[outputs[i], k], with x as it is.
   public func linear(_ matrix: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
@@ -140,11 +194,10 @@ public struct Vector: Sendable {
   /// A stored vector, converted.
   public init(_ tensor: TensorView) {
     let count = tensor.count
-    let row = unsafe MatrixView(
-      format: tensor.format, rows: 1, columns: count, rowStride: count, bytes: tensor.bytes)
+    let row = unsafe StoredMatrix(
+      TensorView(format: tensor.format, shape: [1, count], bytes: tensor.bytes))
     elements = unsafe [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      var raw = unsafe row.raw
-      unsafe ck_decode_row(&raw, 0, buffer.baseAddress)
+      unsafe row.decodeFirst(into: buffer)
       initialized = count
     }
   }
@@ -163,13 +216,6 @@ public struct Vector: Sendable {
 public enum Elementwise {
   /// e^x with the bits that all kernels use.
   public static func exp(_ x: Float) -> Float { ck_exp(x) }
-
-  /// Row `row` of a matrix as float32 into row `target` of `y`.
-  public static func decode(_ matrix: MatrixView, row: Int, into y: Rows, row target: Int) {
-    precondition(row >= 0 && row < matrix.rows && y.width == matrix.columns, "shape")
-    var raw = unsafe matrix.raw
-    unsafe ck_decode_row(&raw, Int64(row), y.pointer(row: target))
-  }
 
   /// y += factor * x for one row each.
   public static func addScaled(_ x: Rows, row: Int, factor: Float, to y: Rows, row target: Int) {

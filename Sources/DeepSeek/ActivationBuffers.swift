@@ -48,6 +48,16 @@ struct ActivationBuffers {
   let expertUp: Rows
   let expertOutput: Rows
 
+  /// Inputs of products, encoded: of the rows themselves, for a second format where two matrices
+  /// differ, of heads, of the rows sorted by expert, and of hidden states of gated units.
+  let inputEncoding: EncodingBuffer
+  let secondEncoding: EncodingBuffer
+  let headEncoding: EncodingBuffer
+  let expertEncoding: EncodingBuffer
+  let secondExpertEncoding: EncodingBuffer
+  let hiddenEncoding: EncodingBuffer
+  let expertHiddenEncoding: EncodingBuffer
+
   /// The states that an MTP module starts from [rows, hidden], and its input
   /// [embedding | state] [rows, 2 * hidden].
   let draftInput: Rows
@@ -100,6 +110,16 @@ struct ActivationBuffers {
     expertGate = arena.rows(routed, width: c.expertIntermediateSize)
     expertUp = arena.rows(routed, width: c.expertIntermediateSize)
     expertOutput = arena.rows(routed, width: c.hiddenSize)
+    let input = max(2 * c.hiddenSize, heads * c.valueWidth, c.queryRank ?? 1)
+    inputEncoding = EncodingBuffer(arena, count: rows, width: input)
+    secondEncoding = EncodingBuffer(arena, count: rows, width: c.hiddenSize)
+    headEncoding = EncodingBuffer(
+      arena, count: rows * heads, width: max(c.nopeWidth, c.latentRank))
+    expertEncoding = EncodingBuffer(arena, count: routed, width: c.hiddenSize)
+    secondExpertEncoding = EncodingBuffer(arena, count: routed, width: c.hiddenSize)
+    hiddenEncoding = EncodingBuffer(arena, count: rows, width: widest)
+    expertHiddenEncoding = EncodingBuffer(
+      arena, count: routed, width: c.expertIntermediateSize)
     draftInput = arena.rows(rows, width: c.hiddenSize)
     joined = arena.rows(rows, width: 2 * c.hiddenSize)
     hidden = arena.rows(decodeRows, width: c.hiddenSize)

@@ -5,7 +5,7 @@ import Compute
 /// Weights of one decoder layer, of the main model or of an MTP module.
 struct DecoderLayer: Sendable {
   enum Mixer: Sendable {
-    case dense(FeedForward)
+    case dense(DenseFeedForward)
     case mixture(MixtureOfExperts)
   }
 
@@ -29,11 +29,8 @@ struct DecoderLayer: Sendable {
     Elementwise.add(update, to: x)
     backend.kernels.rmsNorm(x, weight: postAttentionNorm, epsilon: epsilon, into: normed)
     switch feedForward {
-    case .dense(let unit):
-      let width = 0..<unit.intermediateSize
-      unit.forward(
-        normed, gate: buffers.gate.rows(rows).columns(width),
-        up: buffers.up.rows(rows).columns(width), into: update, backend)
+    case .dense(let dense):
+      dense.forward(normed, into: update, backend, buffers)
     case .mixture(let mixture):
       mixture.forward(normed, into: update, backend, buffers, &plan)
     }

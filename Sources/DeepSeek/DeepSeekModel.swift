@@ -46,6 +46,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     prefillRows: Int, logitRows: Int
   ) {
     let c = weights.configuration
+    precondition(weights.isPacked, "weights are only planned")
     precondition(
       storage.shape == LatentShape(c, format: storage.shape.format), "storage of another model")
     configuration = c
@@ -103,7 +104,7 @@ public final class DeepSeekModel: @unchecked Sendable {
 
   private func embed(_ batch: ForwardBatch, into x: Rows) {
     for row in 0..<x.count {
-      Elementwise.decode(weights.embedding, row: Int(batch.tokens[row]), into: x, row: row)
+      weights.embedding.decode(row: Int(batch.tokens[row]), into: x, row: row)
     }
   }
 
@@ -170,11 +171,11 @@ public final class DeepSeekModel: @unchecked Sendable {
     target.rows(targetRow..<targetRow + 1).copy(from: source.rows(row..<row + 1))
   }
 
-  private func project(_ hidden: Rows, rows: [Int], through head: MatrixView) -> Rows {
+  private func project(_ hidden: Rows, rows: [Int], through head: PackedMatrix) -> Rows {
     let gathered = buffers.normed.rows(0..<rows.count)
     for (index, row) in rows.enumerated() { copy(hidden, row, to: gathered, index) }
     let logits = buffers.logits.rows(0..<rows.count)
-    context.backend.linear(head, gathered, into: logits)
+    context.backend.linear(head, gathered, using: buffers.inputEncoding, into: logits)
     return logits
   }
 

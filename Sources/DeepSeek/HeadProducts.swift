@@ -3,48 +3,59 @@
 
 import Compute
 
+/// Elements of one head: the parts of its query and its value, and the latent they come from.
+struct HeadWidths: Sendable {
+  let nope: Int
+  let rope: Int
+  let value: Int
+  let rank: Int
+}
+
 /// q~_h = W_UK,h^T q_nope with the rope part beside it.
 struct HeadAbsorption: ParallelWork {
-  let latentUp: MatrixView
+  /// Per head [rank, nope].
+  let keys: [PackedMatrix]
+  /// [rows, heads * (nope + rope)], and the nope parts [rows * heads, nope].
   let query: Rows
+  let nopeParts: EncodedRows
+  /// [rows, heads * (rank + rope)]
   let absorbed: Rows
-  let heads: Int
   let widths: HeadWidths
   let tasks: Int
   let kernels: Kernels
 
   func perform(task: Int) {
     let (nope, rope, rank) = (widths.nope, widths.rope, widths.rank)
-    for head in Backend.share(of: heads, task: task, of: tasks, granule: 1) {
-      let part = query.columns(head * (nope + rope)..<(head + 1) * (nope + rope))
+    for head in Backend.share(of: keys.count, task: task, of: tasks) {
       let target = absorbed.columns(head * (rank + rope)..<(head + 1) * (rank + rope))
-      let first = head * (nope + widths.value)
-      kernels.linearTransposed(
-        latentUp, inputs: first..<first + nope, part.columns(0..<nope),
+      kernels.product(
+        keys[head], panels: 0..<keys[head].panelCount, nopeParts.every(keys.count, from: head),
         into: target.columns(0..<rank))
-      target.columns(rank..<rank + rope).copy(from: part.columns(nope..<nope + rope))
+      let ropePart = head * (nope + rope) + nope..<(head + 1) * (nope + rope)
+      target.columns(rank..<rank + rope).copy(from: query.columns(ropePart))
     }
   }
 }
 
 /// o_h = W_UV,h z_h.
 struct ValueExpansion: ParallelWork {
-  let latentUp: MatrixView
-  let attended: Rows
-  let values: Rows
-  let heads: Int
+  /// Per head [value, rank].
+  let values: [PackedMatrix]
+  /// z of all heads [rows * heads, rank].
+  let attended: EncodedRows
+  /// [rows, heads * value]
+  let output: Rows
   let widths: HeadWidths
   let tasks: Int
   let kernels: Kernels
 
   func perform(task: Int) {
-    let (value, rank) = (widths.value, widths.rank)
-    for head in Backend.share(of: heads, task: task, of: tasks, granule: 1) {
-      let first = head * (widths.nope + value) + widths.nope
-      kernels.project(
-        latentUp, outputs: first..<first + value,
-        attended.columns(head * rank..<(head + 1) * rank),
-        into: values.columns(head * value..<(head + 1) * value))
+    let value = widths.value
+    for head in Backend.share(of: values.count, task: task, of: tasks) {
+      kernels.product(
+        values[head], panels: 0..<values[head].panelCount,
+        attended.every(values.count, from: head),
+        into: output.columns(head * value..<(head + 1) * value))
     }
   }
 }

@@ -16,33 +16,26 @@ import Compute
 struct LatentAttention: Sendable {
   /// How a hidden state becomes a query.
   enum QueryProjection: Sendable {
-    case direct(MatrixView)
-    case lowRank(down: MatrixView, bias: Vector?, norm: Vector, up: MatrixView)
+    case direct(PackedMatrix)
+    case lowRank(down: PackedMatrix, bias: Vector?, norm: Vector, up: PackedMatrix)
   }
 
   let query: QueryProjection
   /// [latentRank + rope, hidden]
-  let latentDown: MatrixView
+  let latentDown: PackedMatrix
   let latentBias: Vector?
   let latentNorm: Vector
-  /// Per head [nope + value, latentRank]: W_UK above W_UV.
-  let latentUp: MatrixView
+  /// Per head W_UK^T [latentRank, nope] and W_UV [value, latentRank].
+  let keys: [PackedMatrix]
+  let values: [PackedMatrix]
   /// [hidden, heads * value]
-  let output: MatrixView
+  let output: PackedMatrix
   let outputBias: Vector?
 
   /// The norms over low-rank states use this whatever `rms_norm_eps` says.
   static let latentEpsilon: Float = 1e-6
   /// Heads, of one row or of several rows of a sequence, that share a pass over the pages.
   static let headGroup = 16
-}
-
-/// Elements of one head: the parts of its query and its value, and the latent they come from.
-struct HeadWidths: Sendable {
-  let nope: Int
-  let rope: Int
-  let value: Int
-  let rank: Int
 }
 
 /// What the attention of every layer shares.
@@ -73,75 +66,108 @@ extension LatentAttention {
     let rows = 0..<x.count
     let query = buffers.query.rows(rows)
     project(x, context, buffers, into: query)
-    store(x, batch: batch, layer: layer, context, buffers)
-    absorb(query, context, into: buffers.absorbedQuery.rows(rows))
+    context.backend.forEachRow(
+      x.count, cost: query.width / 4,
+      RopeRotation(
+        query: query, latent: buffers.latent.rows(rows), rotation: buffers.rotation.rows(rows),
+        norm: latentNorm, context: context))
+    for row in rows {
+      let (page, slot) = batch.place(ofRow: row)
+      context.storage.write(buffers.latent, row: row, page: page, slot: slot, layer: layer)
+    }
+    absorb(query, context, buffers, into: buffers.absorbedQuery.rows(rows))
     LatentScan(batch: batch, layer: layer, context, buffers).run()
-    expandValues(buffers.attended.rows(rows), context, into: buffers.values.rows(rows))
-    context.backend.linear(output, buffers.values.rows(rows), into: y)
+    let values = buffers.values.rows(rows)
+    expandValues(buffers.attended.rows(rows), context, buffers, into: values)
+    context.backend.linear(output, values, using: buffers.inputEncoding, into: y)
     if let outputBias { Elementwise.add(outputBias, to: y) }
   }
 
-  /// Queries [rows, heads * (nope + rope)], their rope parts rotated.
+  /// Queries [rows, heads * (nope + rope)] and latents with their rope keys, neither rotated nor
+  /// normed yet.
   private func project(
     _ x: Rows, _ context: AttentionContext, _ buffers: ActivationBuffers, into q: Rows
   ) {
+    let backend = context.backend
+    let latent = buffers.latent.rows(0..<x.count)
+    let reduction: PackedMatrix
+    var first = q
     switch query {
-    case .direct(let projection):
-      context.backend.linear(projection, x, into: q)
-    case .lowRank(let down, let bias, let norm, let up):
-      let latent = buffers.queryLatent.rows(0..<x.count)
-      context.backend.linear(down, x, into: latent)
-      if let bias { Elementwise.add(bias, to: latent) }
-      context.backend.kernels.rmsNorm(
-        latent, weight: norm, epsilon: Self.latentEpsilon, into: latent)
-      context.backend.linear(up, latent, into: q)
+    case .direct(let projection): reduction = projection
+    case .lowRank(let down, _, _, _):
+      reduction = down
+      first = buffers.queryLatent.rows(0..<x.count)
     }
-    let width = context.widths.nope + context.widths.rope
-    for head in 0..<context.heads {
-      let rope = q.columns(head * width + context.widths.nope..<(head + 1) * width)
-      context.embedding.apply(buffers.rotation, to: rope)
-    }
+    let input = backend.encode(x, for: reduction.format, in: buffers.inputEncoding)
+    let latentInput =
+      backend.takesAlike(reduction.format, latentDown.format)
+      ? input : backend.encode(x, for: latentDown.format, in: buffers.secondEncoding)
+    backend.linear(
+      Product(reduction, input, into: first), Product(latentDown, latentInput, into: latent))
+    if let latentBias { Elementwise.add(latentBias, to: latent) }
+    guard case .lowRank(_, let bias, let norm, let up) = query else { return }
+    if let bias { Elementwise.add(bias, to: first) }
+    backend.kernels.rmsNorm(first, weight: norm, epsilon: Self.latentEpsilon, into: first)
+    backend.linear(up, first, using: buffers.inputEncoding, into: q)
   }
 
-  /// Computes latent and rope key of each row and stores them in its sequence's page.
-  private func store(
-    _ x: Rows, batch: ForwardBatch, layer: Int, _ context: AttentionContext,
-    _ buffers: ActivationBuffers
-  ) {
-    let stored = buffers.latent.rows(0..<x.count)
-    context.backend.linear(latentDown, x, into: stored)
-    if let latentBias { Elementwise.add(latentBias, to: stored) }
-    let latent = stored.columns(0..<context.widths.rank)
-    context.backend.kernels.rmsNorm(
-      latent, weight: latentNorm, epsilon: Self.latentEpsilon, into: latent)
-    context.embedding.apply(
-      buffers.rotation,
-      to: stored.columns(context.widths.rank..<context.widths.rank + context.widths.rope))
-    for row in 0..<x.count {
-      let (page, slot) = batch.place(ofRow: row)
-      context.storage.write(stored, row: row, page: page, slot: slot, layer: layer)
+  /// Rotates the rope parts of queries and keys, and norms the latents.
+  private struct RopeRotation: RowWork {
+    let query: Rows
+    let latent: Rows
+    let rotation: Rows
+    let norm: Vector
+    let context: AttentionContext
+
+    func perform(rows: Range<Int>) {
+      let (nope, rope, rank) = (context.widths.nope, context.widths.rope, context.widths.rank)
+      let angles = rotation.rows(rows)
+      let (q, stored) = (query.rows(rows), latent.rows(rows))
+      for head in 0..<context.heads {
+        let end = (head + 1) * (nope + rope)
+        context.embedding.apply(angles, to: q.columns(end - rope..<end))
+      }
+      let part = stored.columns(0..<rank)
+      context.backend.kernels.rmsNorm(
+        part, weight: norm, epsilon: LatentAttention.latentEpsilon, into: part)
+      context.embedding.apply(angles, to: stored.columns(rank..<rank + rope))
     }
   }
 
   /// q~_h = W_UK,h^T q_nope and the rope part beside it, per head.
-  private func absorb(_ q: Rows, _ context: AttentionContext, into absorbed: Rows) {
-    let work = q.count * context.heads * context.widths.nope * context.widths.rank
-    let tasks = context.backend.taskCount(multiplyAdds: work, atMost: context.heads)
-    context.backend.pool.run(
+  private func absorb(
+    _ q: Rows, _ context: AttentionContext, _ buffers: ActivationBuffers, into absorbed: Rows
+  ) {
+    let (heads, widths, backend) = (context.heads, context.widths, context.backend)
+    let parts = backend.encode(
+      q.split(into: heads).columns(0..<widths.nope), for: keys[0].format,
+      in: buffers.headEncoding)
+    let tasks = backend.taskCount(cost: Self.cost(of: keys, rows: q.count), atMost: heads)
+    backend.pool.run(
       tasks: tasks,
       HeadAbsorption(
-        latentUp: latentUp, query: q, absorbed: absorbed, heads: context.heads,
-        widths: context.widths, tasks: tasks, kernels: context.backend.kernels))
+        keys: keys, query: q, nopeParts: parts, absorbed: absorbed, widths: widths, tasks: tasks,
+        kernels: backend.kernels))
   }
 
   /// o_h = W_UV,h z_h, per head.
-  private func expandValues(_ attended: Rows, _ context: AttentionContext, into values: Rows) {
-    let work = attended.count * context.heads * context.widths.value * context.widths.rank
-    let tasks = context.backend.taskCount(multiplyAdds: work, atMost: context.heads)
-    context.backend.pool.run(
+  private func expandValues(
+    _ attended: Rows, _ context: AttentionContext, _ buffers: ActivationBuffers, into output: Rows
+  ) {
+    let (heads, backend) = (context.heads, context.backend)
+    let parts = backend.encode(
+      attended.split(into: heads), for: values[0].format, in: buffers.headEncoding)
+    let tasks = backend.taskCount(cost: Self.cost(of: values, rows: output.count), atMost: heads)
+    backend.pool.run(
       tasks: tasks,
       ValueExpansion(
-        latentUp: latentUp, attended: attended, values: values, heads: context.heads,
-        widths: context.widths, tasks: tasks, kernels: context.backend.kernels))
+        values: values, attended: parts, output: output, widths: context.widths, tasks: tasks,
+        kernels: backend.kernels))
+  }
+
+  private static func cost(of matrices: [PackedMatrix], rows: Int) -> Int {
+    let first = matrices[0]
+    return matrices.count
+      * Backend.cost(multiplyAdds: first.multiplyAdds, bytes: first.byteCount, rows: rows)
   }
 }

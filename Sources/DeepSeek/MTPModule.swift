@@ -14,14 +14,14 @@ import Compute
 
 /// Weights of one MTP module.
 struct MTPModule: Sendable {
-  let embedding: MatrixView
+  let embedding: StoredMatrix
   let embeddingNorm: Vector
   let hiddenNorm: Vector
   /// W_eh [hidden, 2 * hidden]
-  let projection: MatrixView
+  let projection: PackedMatrix
   let layer: DecoderLayer
   let outputNorm: Vector
-  let head: MatrixView
+  let head: PackedMatrix
 
   /// - Parameters:
   ///   - batch: positions from 1; `firstVisible` is where the module's latents begin.
@@ -38,11 +38,11 @@ struct MTPModule: Sendable {
     let joined = buffers.joined.rows(rows)
     let (left, right) = (joined.columns(0..<x.width), joined.columns(x.width..<2 * x.width))
     for row in rows {
-      Elementwise.decode(embedding, row: Int(batch.tokens[row]), into: left, row: row)
+      embedding.decode(row: Int(batch.tokens[row]), into: left, row: row)
     }
     backend.kernels.rmsNorm(left, weight: embeddingNorm, epsilon: epsilon, into: left)
     backend.kernels.rmsNorm(hidden, weight: hiddenNorm, epsilon: epsilon, into: right)
-    backend.linear(projection, joined, into: x)
+    backend.linear(projection, joined, using: buffers.inputEncoding, into: x)
     context.embedding.fill(buffers.rotation.rows(rows), positions: batch.positions)
     layer.forward(x, batch: batch, index: layerIndex, context, buffers, &plan)
     backend.kernels.rmsNorm(x, weight: outputNorm, epsilon: epsilon, into: output)

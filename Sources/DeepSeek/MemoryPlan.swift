@@ -4,7 +4,7 @@ import Compute
 
 /// The memory of one model as a sum of named contributions, in bytes.
 public struct MemoryPlan: Sendable, Equatable {
-  /// The checkpoint's files, mapped.
+  /// The packed matrices, and the embedding in its file.
   public let weights: Int
   /// The latent pool.
   public let latents: Int
@@ -18,7 +18,7 @@ public struct MemoryPlan: Sendable, Equatable {
   private static let samplingBytes = 2 * MemoryLayout<Float>.stride
 
   /// - Parameters:
-  ///   - weights: bytes of the checkpoint's files.
+  ///   - weights: `ModelWeights.byteCount`.
   ///   - latents: what a token leaves behind.
   ///   - pageCount: pages of the latent pool.
   ///   - sequences: the most that run side by side; each keeps adjusted logits and candidates.

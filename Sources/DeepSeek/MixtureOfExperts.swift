@@ -6,10 +6,10 @@
 
 import Compute
 
-/// Weights of one mixture layer.
+/// Weights of one mixture layer. All experts have the same shapes and formats.
 struct MixtureOfExperts: Sendable {
   /// [experts, hidden]
-  let gate: MatrixView
+  let gate: PackedMatrix
   let router: Router
   let experts: [FeedForward]
   /// All shared experts as one unit; nil when there are none.
@@ -20,67 +20,127 @@ struct MixtureOfExperts: Sendable {
     _ plan: inout ExpertPlan
   ) {
     let scores = buffers.routerScores.rows(0..<x.count)
-    backend.linear(gate, x, into: scores, exactly: true)
+    backend.linear(gate, x, using: buffers.inputEncoding, into: scores, exactly: true)
     plan.route(scores, router)
-    runExperts(x, backend, buffers, plan)
-    if let shared {
-      let width = 0..<shared.intermediateSize
-      shared.forward(
-        x, gate: buffers.gate.rows(0..<x.count).columns(width),
-        up: buffers.up.rows(0..<x.count).columns(width), into: buffers.shared.rows(0..<x.count),
-        backend)
-    }
-    combine(plan, buffers, into: y)
+    run(x, backend, buffers, plan)
+    backend.forEachRow(
+      y.count, cost: y.width * (plan.expertsPerToken + 1) / 8,
+      Combination(
+        plan: plan, experts: buffers.expertOutput,
+        shared: shared == nil ? nil : buffers.shared.rows(0..<y.count), output: y))
   }
 
-  private func runExperts(
+  /// The chosen experts, each on all its rows, and the shared ones.
+  private func run(
     _ x: Rows, _ backend: Backend, _ buffers: ActivationBuffers, _ plan: ExpertPlan
   ) {
-    for place in plan.rowAtPlace.indices {
-      let row = plan.rowAtPlace[place]
-      buffers.expertInput.rows(place..<place + 1).copy(from: x.rows(row..<row + 1))
+    let places = 0..<plan.rowAtPlace.count
+    let unit = experts[0]
+    let (gate, up) = buffers.encode(x, for: unit, backend)
+    let gateInput = gather(
+      gate, x, unit.gate.format, buffers.expertEncoding, backend, buffers, plan)
+    let isSame = backend.takesAlike(unit.gate.format, unit.up.format)
+    let upInput =
+      isSame
+      ? gateInput
+      : gather(up, x, unit.up.format, buffers.secondExpertEncoding, backend, buffers, plan)
+    let hidden = backend.place(
+      buffers.expertGate.rows(places), for: unit.down.format, in: buffers.expertHiddenEncoding)
+    // If the shared experts take other inputs, these may go where the routed ones' were gathered
+    // from.
+    let common = shared.map { shared in
+      buffers.commonPass(
+        of: shared,
+        takesAlike(unit, shared, backend) ? (gate, up) : buffers.encode(x, for: shared, backend),
+        into: buffers.shared.rows(0..<x.count), backend)
     }
-    let work = plan.rowAtPlace.count * 3 * x.width * experts[0].intermediateSize
-    let tasks = backend.isWorthSplitting(multiplyAdds: work) ? plan.active.count : 1
-    backend.pool.run(
-      tasks: tasks,
-      ExpertWork(
-        experts: experts, plan: plan, input: buffers.expertInput, gate: buffers.expertGate,
-        up: buffers.expertUp, output: buffers.expertOutput, tasks: tasks,
-        kernels: backend.kernels))
+    let passes = MixturePasses(
+      experts: experts, plan: plan, shared: common, gateInput: gateInput, upInput: upInput,
+      gate: buffers.expertGate.rows(places), up: buffers.expertUp.rows(places), hidden: hidden,
+      output: buffers.expertOutput.rows(places))
+    let activate = FeedForwardWork(passes, .activate, backend)
+    backend.pool.run(tasks: activate.taskCount, activate)
+    backend.fill(hidden, from: buffers.expertGate.rows(places))
+    if let common { backend.fill(common.hidden, from: common.gate) }
+    let project = FeedForwardWork(passes, .project, backend)
+    backend.pool.run(tasks: project.taskCount, project)
   }
 
-  /// The chosen experts, each on all its rows.
-  private struct ExpertWork: ParallelWork {
-    let experts: [FeedForward]
+  private func takesAlike(_ a: FeedForward, _ b: FeedForward, _ backend: Backend) -> Bool {
+    backend.takesAlike(a.gate.format, b.gate.format)
+      && backend.takesAlike(a.up.format, b.up.format)
+  }
+
+  /// The rows' encoded copies in the order of places.
+  private func gather(
+    _ encoded: EncodedRows, _ x: Rows, _ format: ElementFormat, _ buffer: EncodingBuffer,
+    _ backend: Backend, _ buffers: ActivationBuffers, _ plan: ExpertPlan
+  ) -> EncodedRows {
+    let target = backend.place(
+      buffers.expertInput.rows(0..<plan.rowAtPlace.count), for: format, in: buffer)
+    backend.forEachRow(
+      target.count, cost: target.width / 16,
+      Gathering(plan: plan, source: encoded, target: target))
+    return target
+  }
+
+  private struct Gathering: RowWork {
     let plan: ExpertPlan
-    let input: Rows
-    let gate: Rows
-    let up: Rows
-    let output: Rows
-    let tasks: Int
-    let kernels: Kernels
+    let source: EncodedRows
+    let target: EncodedRows
 
-    func perform(task: Int) {
-      for number in stride(from: task, to: plan.active.count, by: tasks) {
-        let places = plan.places(of: plan.active[number])
-        experts[plan.active[number]].forward(
-          input.rows(places), gate: gate.rows(places), up: up.rows(places),
-          into: output.rows(places), kernels)
-      }
+    func perform(rows: Range<Int>) {
+      for place in rows { target.copy(row: plan.rowAtPlace[place], of: source, to: place) }
     }
   }
 
-  private func combine(_ plan: ExpertPlan, _ buffers: ActivationBuffers, into y: Rows) {
-    y.fill(0)
-    for row in 0..<y.count {
-      for choice in 0..<plan.expertsPerToken {
-        let (place, weight) = plan.place(row: row, choice: choice)
-        Elementwise.addScaled(
-          buffers.expertOutput, row: place, factor: weight, to: y, row: row)
+  /// Adds up what a row's experts computed, in the order of its own choice.
+  private struct Combination: RowWork {
+    let plan: ExpertPlan
+    let experts: Rows
+    let shared: Rows?
+    let output: Rows
+
+    func perform(rows: Range<Int>) {
+      for row in rows {
+        output.rows(row..<row + 1).fill(0)
+        for choice in 0..<plan.expertsPerToken {
+          let (place, weight) = plan.place(row: row, choice: choice)
+          Elementwise.addScaled(experts, row: place, factor: weight, to: output, row: row)
+        }
+        if let shared { Elementwise.addScaled(shared, row: row, factor: 1, to: output, row: row) }
       }
     }
-    if shared != nil { Elementwise.add(buffers.shared.rows(0..<y.count), to: y) }
+  }
+}
+
+/// The passes of a mixture layer: a routed one for each expert that rows chose.
+private struct MixturePasses: FeedForwardPasses {
+  let experts: [FeedForward]
+  let plan: ExpertPlan
+  let shared: FeedForwardPass?
+  /// Rows of all experts, one behind the other.
+  let gateInput: EncodedRows
+  let upInput: EncodedRows
+  let gate: Rows
+  let up: Rows
+  let hidden: EncodedRows
+  let output: Rows
+
+  var routedCount: Int { plan.active.count }
+  var hasCommon: Bool { shared != nil }
+  var common: FeedForwardPass {
+    guard let shared else { preconditionFailure("a layer without shared experts") }
+    return shared
+  }
+
+  func routed(_ number: Int) -> FeedForwardPass {
+    let expert = plan.active[number]
+    let places = plan.places(of: expert)
+    return FeedForwardPass(
+      unit: experts[expert], gateInput: gateInput.rows(places), upInput: upInput.rows(places),
+      gate: gate.rows(places), up: up.rows(places), hidden: hidden.rows(places),
+      output: output.rows(places))
   }
 }
 

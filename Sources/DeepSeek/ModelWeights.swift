@@ -3,45 +3,87 @@
 import Compute
 import Weights
 
-/// All weights of a model, as they are stored. The checkpoint stays mapped as long as this lives.
+/// All weights of a model, checked against its configuration: planned, or packed in memory of
+/// their own. The checkpoint stays mapped as long as this lives: embeddings are read from it.
 public struct ModelWeights: Sendable {
   /// What the checkpoint is.
   public let configuration: ModelConfiguration
+  /// What all packed matrices take.
+  public let packedByteCount: Int
   let checkpoint: Checkpoint
-  let embedding: MatrixView
+  let embedding: StoredMatrix
   let layers: [DecoderLayer]
   let finalNorm: Vector
-  let head: MatrixView
+  let head: PackedMatrix
   let mtp: [MTPModule]
+  private let memory: PackedMemory?
 
-  /// Reads a checkpoint strictly: what is missing, misshapen or left over is an error.
+  /// Plans a checkpoint strictly: what is missing, misshapen or left over is an error.
   /// - Throws: `DeepSeekError` naming the configuration key, or file and tensor.
   public init(_ checkpoint: Checkpoint) throws(DeepSeekError) {
     let configuration = try ModelConfiguration(checkpoint.configuration)
     do {
-      try self.init(checkpoint, configuration)
+      try self.init(checkpoint, configuration, WeightPacker(memory: nil), memory: nil)
     } catch {
       throw .weights(error)
     }
   }
 
-  private init(_ checkpoint: Checkpoint, _ c: ModelConfiguration) throws(WeightsError) {
-    let loader = WeightLoader(checkpoint: checkpoint, configuration: c)
+  /// What the model takes: the packed matrices, and the embedding, which is read where the file is
+  /// mapped.
+  public var byteCount: Int {
+    packedByteCount + embedding.byteCount
+  }
+
+  /// Whether products can be computed.
+  var isPacked: Bool { memory != nil }
+
+  /// The same weights, packed.
+  /// - Parameter progress: called now and then with the bytes that are packed, out of
+  ///   `packedByteCount`.
+  /// - Throws: `DeepSeekError` when the system does not give the memory.
+  public func packed(
+    on pool: WorkerPool, progress: (Int) -> Void = { _ in }
+  ) throws(DeepSeekError) -> ModelWeights {
+    do {
+      let memory: PackedMemory
+      do { memory = try PackedMemory(byteCount: packedByteCount) } catch {
+        throw WeightsError.platform(error)
+      }
+      let packer = WeightPacker(memory: memory)
+      let weights = try ModelWeights(checkpoint, configuration, packer, memory: memory)
+      packer.pack(on: pool, progress: progress)
+      return weights
+    } catch let error as WeightsError {
+      throw .weights(error)
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }
+
+  private init(
+    _ checkpoint: Checkpoint, _ c: ModelConfiguration, _ packer: WeightPacker,
+    memory: PackedMemory?
+  ) throws(WeightsError) {
+    let loader = WeightLoader(checkpoint: checkpoint, configuration: c, packer: packer)
     let size = (c.vocabularySize, c.hiddenSize)
-    embedding = try loader.matrix("model.embed_tokens", size.0, size.1)
+    embedding = try loader.stored("model.embed_tokens", size.0, size.1)
     var layers: [DecoderLayer] = []
     for index in 0..<c.layerCount {
       layers.append(try loader.layer(index, isDense: index < c.denseLayerCount))
     }
     self.layers = layers
     finalNorm = try loader.vector("model.norm.weight", c.hiddenSize)
-    head = c.tiedEmbeddings ? embedding : try loader.matrix("lm_head", size.0, size.1)
+    head = packer.place(
+      c.tiedEmbeddings ? embedding : try loader.stored("lm_head", size.0, size.1))
     var mtp: [MTPModule] = []
     for index in 0..<c.mtpLayerCount {
       mtp.append(try loader.mtpModule(c.layerCount + index, embedding: embedding, head: head))
     }
     self.mtp = mtp
     self.checkpoint = checkpoint
+    self.memory = memory
+    packedByteCount = packer.byteCount
     configuration = c
     try checkpoint.finish { Self.isKnownExtra($0, tiedEmbeddings: c.tiedEmbeddings) }
   }
@@ -56,10 +98,16 @@ public struct ModelWeights: Sendable {
 private struct WeightLoader {
   let checkpoint: Checkpoint
   let configuration: ModelConfiguration
+  let packer: WeightPacker
 
-  /// `name`.weight as a matrix in its stored format, with its block scales where it is float8.
-  func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(WeightsError) -> MatrixView {
+  /// `name`.weight in its stored format, with its block scales where it is float8.
+  func stored(_ name: String, _ rows: Int, _ columns: Int) throws(WeightsError) -> StoredMatrix {
     try checkpoint.requireMatrix(name + ".weight", rows: rows, columns: columns)
+  }
+
+  /// The same in panels.
+  func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(WeightsError) -> PackedMatrix {
+    packer.place(try stored(name, rows, columns))
   }
 
   /// A vector as float32.
@@ -75,7 +123,7 @@ private struct WeightLoader {
       attention: try attention(prefix + "self_attn."),
       postAttentionNorm: try vector(prefix + "post_attention_layernorm.weight", c.hiddenSize),
       feedForward: isDense
-        ? .dense(try feedForward(prefix + "mlp.", c.intermediateSize))
+        ? .dense(DenseFeedForward(unit: try feedForward(prefix + "mlp.", c.intermediateSize)))
         : .mixture(try mixture(prefix + "mlp.")),
       epsilon: c.normEpsilon)
   }
@@ -97,15 +145,39 @@ private struct WeightLoader {
       query = .direct(try matrix(prefix + "q_proj", queryWidth, hidden))
     }
     let latentWidth = c.latentRank + c.ropeWidth
+    let (keys, values) = try headMatrices(prefix)
     return LatentAttention(
       query: query,
       latentDown: try matrix(prefix + "kv_a_proj_with_mqa", latentWidth, hidden),
       latentBias: try bias("kv_a_proj_with_mqa", latentWidth),
       latentNorm: try vector(prefix + "kv_a_layernorm.weight", c.latentRank),
-      latentUp: try matrix(
-        prefix + "kv_b_proj", c.headCount * (c.nopeWidth + c.valueWidth), c.latentRank),
+      keys: keys, values: values,
       output: try matrix(prefix + "o_proj", hidden, c.headCount * c.valueWidth),
       outputBias: try bias("o_proj", hidden))
+  }
+
+  /// Per head W_UK^T [latentRank, nope] and W_UV [value, latentRank]: kv_b_proj of the published
+  /// layout has W_UK above W_UV for each head; files that were split for absorption have W_UK^T of
+  /// all heads in k_b_proj and W_UV in v_b_proj.
+  func headMatrices(
+    _ prefix: String
+  ) throws(WeightsError) -> (keys: [PackedMatrix], values: [PackedMatrix]) {
+    let c = configuration
+    let (heads, nope, value, rank) = (c.headCount, c.nopeWidth, c.valueWidth, c.latentRank)
+    if checkpoint.tensor(named: prefix + "k_b_proj.weight") != nil {
+      let keys = try stored(prefix + "k_b_proj", heads * rank, nope)
+      let values = try stored(prefix + "v_b_proj", heads * value, rank)
+      return (
+        (0..<heads).map { packer.place(keys.rows($0 * rank..<($0 + 1) * rank)) },
+        (0..<heads).map { packer.place(values.rows($0 * value..<($0 + 1) * value)) }
+      )
+    }
+    let both = try stored(prefix + "kv_b_proj", heads * (nope + value), rank)
+    let firsts = (0..<heads).map { $0 * (nope + value) }
+    return (
+      firsts.map { packer.place(transposed: both.rows($0..<$0 + nope)) },
+      firsts.map { packer.place(both.rows($0 + nope..<$0 + nope + value)) }
+    )
   }
 
   func feedForward(_ prefix: String, _ intermediate: Int) throws(WeightsError) -> FeedForward {
@@ -121,6 +193,7 @@ private struct WeightLoader {
     var experts: [FeedForward] = []
     for expert in 0..<c.routedExpertCount {
       experts.append(try feedForward("\(prefix)experts.\(expert).", c.expertIntermediateSize))
+      try checkFormats(of: experts[expert], as: experts[0], "\(prefix)experts.\(expert).")
     }
     let bias =
       c.router.hasBias
@@ -134,24 +207,40 @@ private struct WeightLoader {
       router: Router(c.router, bias: bias), experts: experts, shared: shared)
   }
 
+  /// Rows of all experts are encoded together.
+  private func checkFormats(
+    of expert: FeedForward, as first: FeedForward, _ prefix: String
+  ) throws(WeightsError) {
+    let parts: [(String, PackedMatrix, PackedMatrix)] = [
+      ("gate_proj", expert.gate, first.gate), ("up_proj", expert.up, first.up),
+      ("down_proj", expert.down, first.down),
+    ]
+    for (name, matrix, expected) in parts where matrix.format != expected.format {
+      let tensor = prefix + name + ".weight"
+      throw .wrongFormat(
+        file: checkpoint.tensor(named: tensor)?.file ?? "", tensor: tensor,
+        found: matrix.format.rawValue, expected: [expected.format])
+    }
+  }
+
   /// The module at layer `index`. Embedding and head are copies of the main ones in the released
   /// checkpoints and may be left out.
   func mtpModule(
-    _ index: Int, embedding: MatrixView, head: MatrixView
+    _ index: Int, embedding: StoredMatrix, head: PackedMatrix
   ) throws(WeightsError) -> MTPModule {
     let c = configuration
     let prefix = "model.layers.\(index)."
-    func shared(_ name: String, else main: MatrixView) throws(WeightsError) -> MatrixView {
+    func copy(_ name: String) throws(WeightsError) -> StoredMatrix? {
       checkpoint.tensor(named: prefix + name + ".weight") != nil
-        ? try matrix(prefix + name, c.vocabularySize, c.hiddenSize) : main
+        ? try stored(prefix + name, c.vocabularySize, c.hiddenSize) : nil
     }
     return MTPModule(
-      embedding: try shared("embed_tokens", else: embedding),
+      embedding: try copy("embed_tokens") ?? embedding,
       embeddingNorm: try vector(prefix + "enorm.weight", c.hiddenSize),
       hiddenNorm: try vector(prefix + "hnorm.weight", c.hiddenSize),
       projection: try matrix(prefix + "eh_proj", c.hiddenSize, 2 * c.hiddenSize),
       layer: try layer(index, isDense: false),
       outputNorm: try vector(prefix + "shared_head.norm.weight", c.hiddenSize),
-      head: try shared("shared_head.head", else: head))
+      head: try copy("shared_head.head").map { packer.place($0) } ?? head)
   }
 }

@@ -70,13 +70,18 @@ public final class Checkpoint: Sendable {
   /// W[i, j] = value[i, j] * scale[i / block rows, j / block columns]. Marks both as used.
   public func requireMatrix(
     _ name: String, rows: Int, columns: Int
-  ) throws(WeightsError) -> MatrixView {
+  ) throws(WeightsError) -> StoredMatrix {
     let values = try require(
-      name, shape: [rows, columns], formats: [.float32, .float16, .bfloat16, .float8E4M3])
+      name, shape: [rows, columns], formats: ElementFormat.allCases)
+    guard columns.isMultiple(of: values.format.blockLength) else {
+      throw .malformedTensor(
+        file: tensor(named: name)?.file ?? "", tensor: name,
+        reason: "rows of \(columns) elements are no whole blocks of \(values.format.rawValue)")
+    }
     let scale = tensor(named: name + Self.scaleSuffix)
     guard values.format == .float8E4M3 else {
       if let scale { throw .unexpectedScale(file: scale.file, scale: scale.name) }
-      return MatrixView(values)
+      return StoredMatrix(values)
     }
     guard let scale else {
       throw .missingScale(
@@ -91,7 +96,7 @@ public final class Checkpoint: Sendable {
     ]
     let scales = try require(scale.name, shape: shape, formats: [.float32])
     try checkFinite(scales, of: scale)
-    return MatrixView(
+    return StoredMatrix(
       values,
       scales: BlockScales(values: scales, blockRows: block.rows, blockColumns: block.columns))
   }

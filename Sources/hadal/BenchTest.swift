@@ -1,6 +1,7 @@
 // What a test of `hadal bench` is, and what it takes.
 
 import DeepSeek
+import Logging
 import Serving
 
 /// One line of the table for each value of --mtp.
@@ -59,8 +60,8 @@ struct BenchEngines {
     model = models[0]
     for test in tests { try Self.check(test, model) }
     try PlannedModel.checkMemory(of: models)
-    let weights = try ModelWeights(model.checkpoint)
     let backend = try model.startBackend()
+    let weights = try model.packWeights(backend, Logger(label: "hadal", quiet: false))
     handles = try models.map { try $0.startEngine(weights, backend) }
   }
 

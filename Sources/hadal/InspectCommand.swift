@@ -27,8 +27,6 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let planned = try PlannedModel(options, mtp: speculation.mtp)
-    // Reads every name and shape, so that a checkpoint that would not load is reported here.
-    _ = try ModelWeights(planned.checkpoint)
     let log = Logger(label: "hadal", quiet: false)
     let report = ModelReport(
       planned, profile: try profile.map { try ModelProfile(planned, textFile: $0, log: log) })

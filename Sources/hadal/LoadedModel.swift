@@ -11,6 +11,8 @@ import Weights
 struct PlannedModel {
   let directory: ModelDirectory
   let checkpoint: Checkpoint
+  /// Every name and shape is checked, nothing is packed.
+  let weights: ModelWeights
   let configuration: ModelConfiguration
   let latents: LatentShape
   let limits: EngineLimits
@@ -29,13 +31,14 @@ struct PlannedModel {
   init(_ options: ModelOptions, mtp: Speculation) throws {
     directory = try ModelDirectory(options.model)
     checkpoint = try Checkpoint.open(directory: directory.path)
-    configuration = try ModelConfiguration(checkpoint.configuration)
+    weights = try ModelWeights(checkpoint)
+    configuration = weights.configuration
     latents = LatentShape(configuration, format: options.latentFormat)
     budget = try MemoryBudget.measure()
     kernels = options.precision == .reference ? .best : .fastest
     threads = options.threads ?? ProcessorBudget.measure().threads
     let pageCount = Self.pageCount(
-      options, configuration, latents, free: budget.available - checkpoint.byteCount)
+      options, configuration, latents, free: budget.available - weights.byteCount)
     limits = EngineLimits(
       maxSequences: options.maxSequences,
       queueLength: options.maxSequences * Self.waitingPerRunning,
@@ -45,7 +48,7 @@ struct PlannedModel {
       speculation: try Self.speculation(mtp, configuration),
       cachesPrefixes: !options.noPrefixCache)
     memory = MemoryPlan(
-      configuration, weights: checkpoint.byteCount, latents: latents, pageCount: pageCount,
+      configuration, weights: weights.byteCount, latents: latents, pageCount: pageCount,
       sequences: limits.maxSequences, decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows, threads: threads)
   }
@@ -111,8 +114,26 @@ struct PlannedModel {
         "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
         "threads": "\(threads)", "kernels": "\(kernels.tier)",
       ])
-    return try makeModel(ModelWeights(checkpoint), startBackend())
+    let backend = try startBackend()
+    return makeModel(try packWeights(backend, log), backend)
   }
+
+  /// Packs the weights, and says how far it is when that takes long.
+  func packWeights(_ backend: Backend, _ log: Logger) throws -> ModelWeights {
+    let start = MonotonicClock.nanoseconds
+    var reports: UInt64 = 0
+    return try weights.packed(on: backend.pool) { bytes in
+      let ticks = (MonotonicClock.nanoseconds - start) / Self.patience
+      guard ticks > reports else { return }
+      reports = ticks
+      log.info(
+        "packing weights",
+        metadata: ["done": "\(bytes * 100 / max(weights.packedByteCount, 1))%"])
+    }
+  }
+
+  /// Nanoseconds after which a user wants to know what is going on.
+  private static let patience: UInt64 = 2_000_000_000
 
   func startBackend() throws -> Backend {
     Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads))

@@ -75,7 +75,7 @@ struct WorkerPoolTests {
   @Test("a product has the same bits with any number of threads")
   func sameBits() throws {
     var g = SeededGenerator(seed: 7)
-    let w = RandomMatrix(.bfloat16, rows: 300, columns: 256, padding: 0, using: &g)
+    let w = try RandomWeights(.q4_K, rows: 3000, columns: 256, using: &g).packed()
     let arena = ScratchArena()
     let x = arena.rows(5, width: 256)
     for row in 0..<5 {
@@ -84,9 +84,9 @@ struct WorkerPoolTests {
       }
     }
     let results = try [1, 2, 3].map { threads in
-      let y = arena.rows(5, width: 300)
-      let backend = Backend(kernels: .best, pool: try WorkerPool(threadCount: threads))
-      backend.linear(w.view, x, into: y)
+      let y = arena.rows(5, width: 3000)
+      let backend = Backend(kernels: .fastest, pool: try WorkerPool(threadCount: threads))
+      backend.linear(w, x, using: EncodingBuffer(arena, count: 5, width: 256), into: y)
       return (0..<5).map { y.withRow($0) { row in row.indices.map { row[$0].bitPattern } } }
     }
     #expect(results[0] == results[1] && results[0] == results[2])

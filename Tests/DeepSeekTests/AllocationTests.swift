@@ -86,8 +86,9 @@ struct AllocationTests {
     "steps of decoding, sampling and drafting", arguments: [1, 2], [1, 4])
   func decodeSteps(threads: Int, rows: Int) throws {
     for directory in ["parity/v3_mtp", "variants/v2_groups"] {
-      let weights = try ModelWeights(try Checkpoint.open(directory: Fixtures.path(directory)))
       let pool = try WorkerPool(threadCount: threads)
+      let weights = try ModelWeights(try Checkpoint.open(directory: Fixtures.path(directory)))
+        .packed(on: pool)
       let pageCount = 4
       let model = DeepSeekModel(
         weights: weights, backend: Backend(kernels: .best, pool: pool),

@@ -13,12 +13,14 @@ struct SequenceRunner {
     directory: String, tier: KernelTier? = nil, threads: Int = 1,
     latents: ElementFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
   ) throws {
-    let weights = try ModelWeights(try Checkpoint.open(directory: directory))
+    let pool = try WorkerPool(threadCount: threads)
+    let weights = try ModelWeights(try Checkpoint.open(directory: directory)).packed(on: pool)
     let shape = LatentShape(weights.configuration, format: latents)
-    let kernels = Kernels(tier: tier ?? Kernels.best.tier, roundsInputs: roundsInputs)!
+    let kernels = Kernels(
+      tier: tier ?? Kernels.best.tier, roundsInputs: roundsInputs, quantisesInputs: roundsInputs)!
     model = DeepSeekModel(
       weights: weights,
-      backend: Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads)),
+      backend: Backend(kernels: kernels, pool: pool),
       storage: LatentStorage(shape: shape, pageCount: pageCount), decodeRows: 256,
       prefillRows: 256, logitRows: 16)
     // Not in order, so that a page number used as a position would show.

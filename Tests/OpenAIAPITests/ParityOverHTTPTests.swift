@@ -16,7 +16,8 @@ struct ParityOverHTTPTests {
   static let tolerance = 5e-3
 
   private func serve(_ directory: String, prefillChunk: Int) throws -> TestServer {
-    let weights = try ModelWeights(try Checkpoint.open(directory: directory))
+    let pool = try WorkerPool(threadCount: 1)
+    let weights = try ModelWeights(try Checkpoint.open(directory: directory)).packed(on: pool)
     let c = weights.configuration
     let shape = LatentShape(c, format: .float32)
     let limits = EngineLimits(
@@ -24,7 +25,7 @@ struct ParityOverHTTPTests {
       pageCount: 4)
     let model = DeepSeekModel(
       weights: weights,
-      backend: Backend(kernels: .best, pool: try WorkerPool(threadCount: 1)),
+      backend: Backend(kernels: .best, pool: pool),
       storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)

@@ -47,6 +47,7 @@ struct StreamedAnswer: Equatable {
 struct DemoEngine {
   private static let weights = Result {
     try ModelWeights(Checkpoint.open(directory: Fixtures.path("../../Models/demo")))
+      .packed(on: WorkerPool(threadCount: 2))
   }
 
   static var vocabularySize: Int {

@@ -38,11 +38,11 @@ struct CheckpointTests {
   }
 
   /// All elements as float32, scales applied.
-  private func decoded(_ matrix: MatrixView) -> [[Float]] {
+  private func decoded(_ matrix: StoredMatrix) -> [[Float]] {
     let arena = ScratchArena()
     return (0..<matrix.rows).map { row in
       let target = arena.rows(1, width: matrix.columns)
-      Elementwise.decode(matrix, row: row, into: target, row: 0)
+      matrix.decode(row: row, into: target, row: 0)
       return (0..<matrix.columns).map { target[0, $0] }
     }
   }

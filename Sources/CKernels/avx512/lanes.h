@@ -44,6 +44,10 @@ CK_INLINE lanes lanes_multiply(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
 CK_INLINE lanes lanes_divide(lanes a, lanes b) { return _mm512_div_ps(a, b); }
 CK_INLINE lanes lanes_minimum(lanes a, lanes b) { return _mm512_min_ps(a, b); }
 CK_INLINE lanes lanes_maximum(lanes a, lanes b) { return _mm512_max_ps(a, b); }
+/// c - a * b, fused.
+CK_INLINE lanes lanes_negative_multiply_add(lanes a, lanes b, lanes c) {
+  return _mm512_fnmadd_ps(a, b, c);
+}
 CK_INLINE lanes lanes_multiply_add(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 
 /// x times 2^n, n in the low mantissa bits of `shifted`.

@@ -15,6 +15,9 @@
 
 #include <stdint.h>
 
+#include "ck_panels.h"
+#include "ck_tier.h"
+
 /// How the elements of a matrix are stored; numbered as in `ElementFormat.kernelFormat`.
 typedef enum {
   CK_FLOAT32 = 0,
@@ -77,9 +80,6 @@ typedef struct {
   /// y = silu(gate) * up = gate / (1 + exp(-gate)) * up, elementwise; y may be gate or up.
   void (*gated_unit)(ck_rows gate, ck_rows up, int64_t width, ck_rows y);
 } ck_kernels;
-
-/// The tiers that can be asked for.
-typedef enum { CK_SCALAR = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_AVX512_BF16 = 3 } ck_tier;
 
 /// The table of a tier, or NULL when this processor or build does not have it.
 const ck_kernels *ck_kernels_of(ck_tier tier);
