@@ -28,7 +28,7 @@ struct PlannedModel {
 
   init(_ options: ModelOptions, mtp: Speculation) throws {
     directory = try ModelDirectory(options.model)
-    checkpoint = try Checkpoint.open(directory: directory.path)
+    checkpoint = try directory.checkpoint()
     configuration = try ModelConfiguration(checkpoint.configuration)
     latents = LatentShape(configuration, format: options.latentFormat)
     budget = try MemoryBudget.measure()
