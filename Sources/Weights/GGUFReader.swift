@@ -53,7 +53,9 @@ struct GGUFReadError: Error {
     let length = try integer(UInt64.self)
     guard length <= UInt64(remaining) else { throw ended() }
     let end = position + Int(length)
-    let text = unsafe String(validating: bytes[position..<end], as: UTF8.self)
+    // A buffer of its own, because a slice would be read byte by byte.
+    let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[position..<end])
+    let text = unsafe String(validating: part.assumingMemoryBound(to: UInt8.self), as: UTF8.self)
     guard let text else { throw GGUFReadError(reason: "a string is not UTF-8") }
     position = end
     return text
