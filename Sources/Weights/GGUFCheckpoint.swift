@@ -30,7 +30,7 @@ public final class GGUFModel: Sendable {
     guard let part = GGUFPartName(path), part.count == count else {
       throw metadata.failure(
         "split.count",
-        "is \(count), but the name does not end in -NNNNN-of-\(Self.five(count)).gguf")
+        "is \(count), but the name does not end in -NNNNN-of-\(GGUFPartName.padded(count)).gguf")
     }
     var files: [(mapping: MappedFile, header: GGUFHeader)] = []
     for number in 1...count {
@@ -41,8 +41,6 @@ public final class GGUFModel: Sendable {
     self.metadata = files[0].header.metadata
     name = try Self.name(self.metadata, stem: GGUFPartName.stem(of: path))
   }
-
-  private static func five(_ number: Int) -> String { GGUFPartName.padded(number) }
 
   private static func map(
     _ path: String
@@ -152,40 +150,5 @@ extension Checkpoint {
   /// Opens a GGUF file, or all parts of the model that it is a part of.
   public static func open(gguf path: String) throws(WeightsError) -> Checkpoint {
     try GGUFModel(path: path).checkpoint()
-  }
-}
-
-/// `PREFIX-NNNNN-of-MMMMM.gguf`.
-struct GGUFPartName {
-  private let prefix: Substring
-  let number: Int
-  let count: Int
-
-  /// nil when the path is not of this form.
-  init?(_ path: String) {
-    guard let match = path.wholeMatch(of: /(?s)(.*)-(\d{5})-of-(\d{5})\.gguf/),
-      let number = Int(match.2), let count = Int(match.3), 1...max(count, 1) ~= number
-    else { return nil }
-    prefix = match.1
-    self.number = number
-    self.count = count
-  }
-
-  /// The path of another part.
-  func path(_ number: Int) -> String {
-    "\(prefix)-\(Self.padded(number))-of-\(Self.padded(count)).gguf"
-  }
-
-  /// Five digits.
-  static func padded(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-  }
-
-  /// The file's name without its ending, and without the number of a part.
-  static func stem(of path: String) -> String {
-    let whole = GGUFPartName(path).map { String($0.prefix) } ?? path
-    let name = whole.split(separator: "/").last.map(String.init) ?? whole
-    return name.hasSuffix(".gguf") ? String(name.dropLast(5)) : name
   }
 }

@@ -204,6 +204,38 @@ struct GGUFCheckpointTests {
     #expect(error.description.contains(reason), "\(error)")
   }
 
+  @Test("any value of any key gives a configuration or an error")
+  func extremes() throws {
+    let values: [GGUFField] = [
+      .uint64(.max), .uint64(1 << 63), .int64(.min), .int64(.max), .int32(-1), .uint32(0),
+      .uint8(1), .float32(.infinity), .float32(-0.0), .float32(3e38), .float64(1e308),
+      .float64(5e-324), .bool(true), .string(""), .strings([]), .array(5, [.int32(1)]),
+    ]
+    let more = [
+      "attention.q_lora_rank", "attention.key_length_mla", "attention.value_length_mla",
+      "nextn_predict_layers", "expert_group_count", "expert_group_used_count",
+      "expert_gating_func", "expert_shared_count", "expert_weights_norm", "rope.scaling.type",
+      "rope.scaling.factor", "rope.scaling.yarn_log_multiplier",
+      "rope.scaling.original_context_length", "attention.causal", "pooling_type",
+    ].map { "deepseek2." + $0 }
+    let yarn: [String: GGUFField?] = [
+      "deepseek2.rope.scaling.type": .string("yarn"), "deepseek2.rope.scaling.factor": .float32(4),
+    ]
+    var accepted = 0
+    for key in Self.plain.map(\.key) + more + ["tokenizer.ggml.eos_token_id", "general.name"] {
+      for value in values {
+        let changes = yarn.merging([key: value]) { $1 }
+        do {
+          #expect(try open(Self.fields(changes)).configuration.objectValue != nil)
+          accepted += 1
+        } catch let error as WeightsError {
+          #expect(error.description.hasPrefix("model.gguf: "), "\(error)")
+        }
+      }
+    }
+    #expect((50..<500).contains(accepted), "\(accepted)")
+  }
+
   @Test("old block layouts are refused, of quantised tensors alone")
   func quantizationVersion() throws {
     let old = Self.fields(["general.quantization_version": .uint32(1)])
