@@ -38,9 +38,9 @@ public struct Backend: Sendable {
     return max(1, min(limit, max(pool.threadCount, cost / Self.taskCost)))
   }
 
-  /// The same for so many multiply-adds of float32 in the caches.
+  /// The same for so many multiply-adds of float32 in the caches, with at most a task per thread.
   public func taskCount(multiplyAdds: Int, atMost limit: Int) -> Int {
-    taskCount(cost: multiplyAdds / 32, atMost: limit)
+    taskCount(cost: multiplyAdds / 32, atMost: min(limit, pool.threadCount))
   }
 
   /// The part of `0 ..< count` that task `number` of `tasks` takes, on multiples of `granule`.

@@ -24,10 +24,21 @@ public final class Tokenizer: Sendable {
 
   /// Reads tokenizer.json, and if present tokenizer_config.json and chat_template.jinja. The
   /// `truncation` and `padding` of tokenizer.json do not apply, as in transformers.
-  public init(
+  public convenience init(
     tokenizer: [UInt8], configuration: [UInt8]? = nil, chatTemplate: [UInt8]? = nil
   ) throws(TextError) {
-    let file = try Self.parse(tokenizer, file: "tokenizer.json")
+    try self.init(
+      file: try Self.parse(tokenizer, file: "tokenizer.json"),
+      configuration: try configuration.map { bytes throws(TextError) in
+        try Self.parse(bytes, file: "tokenizer_config.json")
+      },
+      chatTemplate: chatTemplate.map { String(decoding: $0, as: UTF8.self) })
+  }
+
+  /// From the contents of tokenizer.json and tokenizer_config.json.
+  init(
+    file: FieldReader, configuration: FieldReader?, chatTemplate: String?
+  ) throws(TextError) {
     guard let modelReader = try file.reader("model") else {
       throw file.invalid("model", "an object")
     }
@@ -39,16 +50,12 @@ public final class Tokenizer: Sendable {
     vocabularySize = max(model.vocabulary.idLimit, added.idLimit)
     texts = Self.texts(model, added, decoder, count: vocabularySize)
 
-    let configured = try Configuration(
-      try configuration.map { bytes throws(TextError) in
-        try Self.parse(bytes, file: "tokenizer_config.json")
-      })
+    let configured = try Configuration(configuration)
     let (model, added) = (model, added)
     let id = { (content: String) in added.id(of: content) ?? model.vocabulary.id(of: content.utf8) }
     beginToken = configured.beginToken.flatMap(id)
     endToken = configured.endToken.flatMap(id)
-    self.chatTemplate =
-      chatTemplate.map { String(decoding: $0, as: UTF8.self) } ?? configured.chatTemplate
+    self.chatTemplate = chatTemplate ?? configured.chatTemplate
     let fromFile = try PostProcessor(try file.reader("post_processor"))
     postProcessor =
       try configured.postProcessor(begin: beginToken, end: endToken) ?? fromFile

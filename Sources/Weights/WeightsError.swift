@@ -17,6 +17,8 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
   case malformedTensor(file: String, tensor: String, reason: String)
   /// A value in `config.json` that decides how weights are stored and cannot be used.
   case badConfiguration(key: String, reason: String)
+  /// A value in the metadata of a GGUF file that is missing or cannot be used.
+  case badMetadata(file: String, key: String, reason: String)
   /// No file of the checkpoint has this tensor.
   case missingTensor(String)
   case wrongShape(file: String, tensor: String, found: [Int], expected: [Int])
@@ -42,6 +44,8 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
       return "\(file): tensor \(tensor): \(reason)"
     case .badConfiguration(let key, let reason):
       return "config.json: \(key): \(reason)"
+    case .badMetadata(let file, let key, let reason):
+      return "\(file): \(key): \(reason)"
     case .missingTensor(let tensor):
       return "the checkpoint has no tensor \(tensor)"
     case .wrongShape(let file, let tensor, let found, let expected):

@@ -30,7 +30,7 @@ struct PlannedModel {
 
   init(_ options: ModelOptions, mtp: Speculation) throws {
     directory = try ModelDirectory(options.model)
-    checkpoint = try Checkpoint.open(directory: directory.path)
+    checkpoint = try directory.checkpoint()
     weights = try ModelWeights(checkpoint)
     configuration = weights.configuration
     latents = LatentShape(configuration, format: options.latentFormat)

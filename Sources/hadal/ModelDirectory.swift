@@ -13,22 +13,27 @@ struct CommandError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// The files of a model directory besides its weights.
+/// A model directory in Hugging Face layout, or a GGUF file, which holds everything.
 struct ModelDirectory {
   let path: String
-  /// What clients call the model: the last part of the path.
+  /// What clients call the model: the last part of the path, or what a GGUF file calls itself.
   let name: String
+  private let gguf: GGUFModel?
 
   /// Larger than any released file of its kind.
   private static let fileLimit = 64 << 20
 
-  /// The given directory, or that of the bundled demo model.
+  /// What was given, or the directory of the bundled demo model.
   init(_ given: String?) throws {
-    if let given {
+    if let given, given.hasSuffix(".gguf") {
+      let model = try GGUFModel(path: given)
+      (path, name, gguf) = (given, model.name, model)
+    } else if let given {
       path = given.count > 1 && given.hasSuffix("/") ? String(given.dropLast()) : given
       name = path.split(separator: "/").last.map(String.init) ?? path
+      gguf = nil
     } else if let bundled = try Self.bundledModel() {
-      (path, name) = (bundled, "hadal-demo")
+      (path, name, gguf) = (bundled, "hadal-demo", nil)
     } else {
       throw CommandError(
         "the bundled demo model (Models/demo) was not found; name one with --model")
@@ -46,13 +51,20 @@ struct ModelDirectory {
     return nil
   }
 
-  func read(_ name: String) throws -> [UInt8]? {
+  /// Maps the weights.
+  func checkpoint() throws -> Checkpoint {
+    if let gguf { return try gguf.checkpoint() }
+    return try Checkpoint.open(directory: path)
+  }
+
+  private func read(_ name: String) throws -> [UInt8]? {
     let file = path + "/" + name
     return FileReader.exists(file) ? try FileReader.read(file, limit: Self.fileLimit) : nil
   }
 
-  /// Nil for a model without tokenizer.json: it speaks token ids only.
+  /// Nil for a model without tokenizer: it speaks token ids only.
   func tokenizer() throws -> Tokenizer? {
+    if let gguf { return try GGUFVocabulary(gguf.metadata).map { try Tokenizer($0) } }
     guard let bytes = try read("tokenizer.json") else { return nil }
     return try Tokenizer(
       tokenizer: bytes, configuration: try read("tokenizer_config.json"),
@@ -61,6 +73,7 @@ struct ModelDirectory {
 
   /// `generation_config.json`; empty when there is none.
   func generationConfiguration() throws -> JSONValue {
+    if let gguf { return try gguf.generationConfiguration() }
     guard let bytes = try read("generation_config.json") else { return [:] }
     do {
       return try JSONValue(parsing: bytes)

@@ -16,7 +16,11 @@ enum Precision: String, ExpressibleByArgument, CaseIterable {
 }
 
 struct ModelOptions: ParsableArguments {
-  @Option(help: "Model directory in Hugging Face layout. Default: the bundled demo model.")
+  @Option(
+    help: """
+      Model directory in Hugging Face layout, or GGUF file (of several parts, any one). Default: \
+      the bundled demo model.
+      """)
   var model: String?
 
   @Option(help: "Threads that compute. Default: what affinity and CPU quota allow.")

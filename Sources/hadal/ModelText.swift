@@ -4,7 +4,7 @@ import DeepSeek
 import OpenAIAPI
 import Text
 
-/// Tokenizer, chat format and defaults of a model directory.
+/// Tokenizer, chat format and defaults of a model.
 struct ModelText {
   let tokenizer: Tokenizer?
   /// Nil when the chat template is none that is known and no format was picked.
@@ -30,7 +30,7 @@ struct ModelText {
     if let tokenizer, tokenizer.vocabularySize > configuration.vocabularySize {
       throw CommandError(
         """
-        tokenizer.json has ids up to \(tokenizer.vocabularySize - 1), but the model's vocabulary \
+        the tokenizer has ids up to \(tokenizer.vocabularySize - 1), but the model's vocabulary \
         ends at \(configuration.vocabularySize - 1)
         """)
     }

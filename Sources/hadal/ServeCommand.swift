@@ -32,7 +32,7 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Port to listen on; 0 picks a free one.")
   var port: UInt16 = 8080
 
-  @Option(help: "Name that clients give as model. Default: the directory's.")
+  @Option(help: "Name that clients give as model. Default: that of the directory or GGUF file.")
   var servedModelName: String?
 
   @Option(help: "How messages become a prompt. Default: what the chat template is.")
@@ -53,7 +53,7 @@ struct ServeCommand: ParsableCommand {
     let planned = try PlannedModel(options, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
-      log.warning("no tokenizer.json: prompts must be token ids")
+      log.warning("the model has no tokenizer: prompts must be token ids")
     } else if text.chatFormat == nil {
       log.warning("unknown chat template: chat needs --chat-format")
     }

@@ -13,8 +13,17 @@ struct SequenceRunner {
     directory: String, tier: KernelTier? = nil, threads: Int = 1,
     latents: ElementFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
   ) throws {
+    try self.init(
+      try Checkpoint.open(directory: directory), tier: tier, threads: threads, latents: latents,
+      roundsInputs: roundsInputs, pageCount: pageCount)
+  }
+
+  init(
+    _ checkpoint: Checkpoint, tier: KernelTier? = nil, threads: Int = 1,
+    latents: ElementFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
+  ) throws {
     let pool = try WorkerPool(threadCount: threads)
-    let weights = try ModelWeights(try Checkpoint.open(directory: directory)).packed(on: pool)
+    let weights = try ModelWeights(checkpoint).packed(on: pool)
     let shape = LatentShape(weights.configuration, format: latents)
     let kernels = Kernels(
       tier: tier ?? Kernels.best.tier, roundsInputs: roundsInputs, quantisesInputs: roundsInputs)!

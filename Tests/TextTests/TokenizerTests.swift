@@ -29,7 +29,8 @@ private func check(_ line: JSONValue, _ tokenizer: Tokenizer, _ label: String) t
 }
 
 private let recorded = [
-  "byte_fallback", "deepseek", "gpt2", "gpt2_prefix_space", "gpt4_ignore_merges",
+  "byte_fallback", "deepseek", "deepseek_coder", "deepseek_llm", "gpt2", "gpt2_prefix_space",
+  "gpt4_ignore_merges",
   "metaspace_unknown_fused", "metaspace_unknown_single", "normalizer_lowercase", "normalizer_nfc",
   "normalizer_nfd", "normalizer_nfkc", "normalizer_nfkd_strip_accents",
   "normalizer_prepend_replace", "o200k", "prefix_suffix_no_decoder", "split_contiguous",

@@ -19,6 +19,17 @@ DEEPSEEK = [r"\p{N}{1,3}", "[一-龥\u3040-ゟ゠-ヿ]+",
 O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re"
          r"|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
          r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+IDEOGRAPHS = "[一-龥ࠀ-一가-\ud7ff]+"
+CASED = ("A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ"
+        "-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK"
+        "-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-"
+        "𐳲𑢠-𑣟𞤀-𞥃")
+LLM = [r"[\r\n]", rf"\s?[{CASED}]+", r"\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", r"\s+$", IDEOGRAPHS]
+CODER = [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", IDEOGRAPHS]
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
+ENDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+KIMI = (rf"[\p{{Han}}]+|[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+{ENDS}|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*{ENDS}"
+        r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 WORDS = ("the a of and to in is was it that he she said little dog house run running ran story once upon"
          " time 123 4567 don't I'm you'll 東京 日本語 こんにちは 中文字符 привет мир café naïve e\u0301 ß ſ"
          " İstanbul Σίσυφος ὈΔΥΣΣΕΎΣ 안녕하세요 שלום مرحبا नमस्ते 🚀 😶‍🌫️ ½ ² ٣ Ⅷ x_y snake_case C++ <|x|> ---"
@@ -66,10 +77,10 @@ def sequence(*steps, add_prefix_space=False):
     return pre.Sequence([*steps, pre.ByteLevel(add_prefix_space=add_prefix_space, use_regex=False)])
 
 
-def train(t, size=350, specials=(), alphabet=True):
+def train(t, size=350, specials=(), alphabet=True, limit=90):
     t.train_from_iterator(corpus(), trainers.BpeTrainer(
         vocab_size=size, special_tokens=list(specials), show_progress=False,
-        initial_alphabet=sorted(pre.ByteLevel.alphabet()) if alphabet else [], limit_alphabet=90))
+        initial_alphabet=sorted(pre.ByteLevel.alphabet()) if alphabet else [], limit_alphabet=limit))
     return t
 
 
@@ -94,6 +105,12 @@ def cases():
     yield "gpt4_ignore_merges", train(byte_level(
         sequence(pre.Split(Regex(GPT4), "isolated")), ignore_merges=True)), {"drop_merges": 40, "pairs": False}
     yield "o200k", train(byte_level(sequence(pre.Split(Regex(O200K), "isolated")))), {}
+    for name, patterns in [("deepseek_llm", LLM), ("deepseek_coder", CODER)]:
+        yield name, train(byte_level(sequence(
+            *[pre.Split(Regex(p), "isolated") for p in patterns], pre.Digits(individual_digits=True))),
+            450, limit=300), {}
+    yield "kimi_k2", train(byte_level(sequence(pre.Split(Regex(KIMI), "isolated")), ignore_merges=True),
+                           450, limit=300), {}
     yield "starcoder", train(byte_level(pre.Sequence(
         [pre.Digits(individual_digits=True), pre.ByteLevel(add_prefix_space=False)]))), {"pairs": False}
     for behavior in ("removed", "merged_with_previous", "merged_with_next", "contiguous"):
