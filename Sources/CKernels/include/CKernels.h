@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#include "ck_quantise.h"
+
 /// How the elements of a matrix are stored; numbered as in `ElementFormat.kernelFormat`.
 typedef enum {
   CK_FLOAT32 = 0,

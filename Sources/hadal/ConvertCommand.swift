@@ -1,0 +1,166 @@
+// `hadal convert`: a Hugging Face directory as one GGUF file.
+
+import ArgumentParser
+import Compute
+import DeepSeek
+import Logging
+import Platform
+import Text
+import Weights
+
+extension ExportType: ExpressibleByArgument {}
+
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Writes a model as a GGUF file, quantised if wanted.",
+    discussion: """
+      Reads a directory in Hugging Face layout (config.json, safetensors in bf16, fp16, f32 or \
+      fp8, tokenizer.json) and writes one file that Hadal, llama.cpp and their kin load. Types:
+
+        bf16    every matrix in bfloat16: 16 bits per weight
+        q8_0    8-bit integers: 8.5 bits per weight, hardly any loss
+        q4_k_m  4 bits, with 6 for the head and part of the down projections: about 4.9 bits
+
+      Norms, router and biases stay in float32, MTP modules at 8 bits or more. Rows that do not \
+      divide into blocks of 256 get q5_0 or q8_0, those that do not divide by 32 float16. A \
+      directory without tokenizer.json becomes a file that speaks token ids only.
+
+        hadal convert --input DeepSeek-V3 --output deepseek-v3-q4_k_m.gguf --type q4_k_m
+      """)
+
+  @Option(help: "Model directory in Hugging Face layout.")
+  var input: String
+
+  @Option(help: "File to write; it appears when it is complete.")
+  var output: String
+
+  @Option(help: "What matrices become: q8_0, q4_k_m or bf16.")
+  var type: ExportType
+
+  @Option(help: "Threads that compute. Default: what affinity and CPU quota allow.")
+  var threads: Int?
+
+  @Flag(help: "Replace the output if it exists.")
+  var force = false
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads) is not from 1 to 1024")
+    }
+  }
+
+  func run() throws {
+    guard force || !FileReader.exists(output) else {
+      throw CommandError("\(output) exists; --force replaces it")
+    }
+    let log = Logger(label: "hadal", quiet: false)
+    let directory = try ModelDirectory(input)
+    let checkpoint = try Checkpoint.open(directory: directory.path)
+    let export = try ModelExport(checkpoint, as: type)
+    let vocabulary = try directory.vocabulary(for: export.configuration)
+    if vocabulary == nil {
+      log.warning("no tokenizer.json: the file will speak token ids only")
+    }
+    let writer = GGUFWriter(
+      metadata(directory.name, export.configuration, vocabulary), tensors: export.tensors)
+    log.info(
+      "converting",
+      metadata: [
+        "input": "\(directory.path)", "output": "\(output)", "size": "\(ByteCount(writer.byteCount))",
+      ])
+    let pool = try WorkerPool(threadCount: threads ?? ProcessorBudget.measure().threads)
+    var progress = ConversionProgress(total: writer.byteCount, log: log)
+    try withExtendedLifetime(checkpoint) {
+      try writer.write(to: output, pool: pool) { progress.report($0) }
+    }
+    print(report(export.tensors, total: writer.byteCount))
+  }
+
+  private func metadata(
+    _ name: String, _ configuration: ModelConfiguration, _ vocabulary: VocabularyExport?
+  ) -> ExportMetadata {
+    var metadata = ExportMetadata()
+    metadata.add("general.architecture", .string("deepseek2"))
+    metadata.add("general.type", .string("model"))
+    metadata.add("general.name", .string(name))
+    metadata.add("general.file_type", count: type.fileType)
+    metadata.add("general.quantization_version", count: 2)
+    metadata.add(contentsOf: configuration.exportMetadata)
+    if let vocabulary {
+      metadata.add(contentsOf: vocabulary.metadata)
+    } else {
+      metadata.add("tokenizer.ggml.model", .string("none"))
+      metadata.add("tokenizer.ggml.bos_token_id", count: configuration.beginToken.map(Int.init))
+      metadata.add(
+        "tokenizer.ggml.eos_token_id", count: configuration.endTokens.first.map(Int.init))
+    }
+    return metadata
+  }
+
+  private func report(_ tensors: [ExportTensor], total: Int) -> String {
+    var table = TextTable(["format", "tensors", "size"])
+    for format in ElementFormat.allCases {
+      let group = tensors.filter { $0.format == format }
+      guard !group.isEmpty else { continue }
+      let bytes = group.reduce(0) { $0 + $1.byteCount }
+      table.add([format.rawValue, "\(group.count)", "\(ByteCount(bytes))"])
+    }
+    return "\(table.text)\n\(output): \(ByteCount(total))"
+  }
+}
+
+/// A line now and then that says how far a conversion is.
+private struct ConversionProgress {
+  let total: Int
+  let log: Logger
+  private var last = MonotonicClock.nanoseconds
+
+  private static let interval: UInt64 = 2_000_000_000
+
+  init(total: Int, log: Logger) {
+    self.total = total
+    self.log = log
+  }
+
+  mutating func report(_ written: Int) {
+    let now = MonotonicClock.nanoseconds
+    guard now - last >= Self.interval else { return }
+    last = now
+    let percent = Int(Double(written) / Double(total) * 100)
+    log.info("converting", metadata: ["percent": "\(percent)", "written": "\(ByteCount(written))"])
+  }
+}
+
+extension ModelDirectory {
+  /// Nil for a model without tokenizer.json.
+  fileprivate func vocabulary(
+    for configuration: ModelConfiguration
+  ) throws -> VocabularyExport? {
+    guard let bytes = try read("tokenizer.json") else { return nil }
+    return try VocabularyExport(
+      tokenizer: bytes, configuration: try read("tokenizer_config.json"),
+      chatTemplate: try read("chat_template.jinja"),
+      vocabularySize: configuration.vocabularySize, begin: configuration.beginToken,
+      end: configuration.endTokens.first)
+  }
+}
+
+extension VocabularyExport {
+  fileprivate var metadata: ExportMetadata {
+    var metadata = ExportMetadata()
+    func name(_ key: String) -> String { "tokenizer.ggml." + key }
+    metadata.add(name("model"), .string("gpt2"))
+    metadata.add(name("pre"), .string(preTokenizer))
+    metadata.add(name("tokens"), .strings(tokens))
+    metadata.add(name("token_type"), .integers(kinds.map(\.rawValue)))
+    metadata.add(name("merges"), .strings(merges))
+    metadata.add(name("bos_token_id"), count: beginToken.map(Int.init))
+    metadata.add(name("eos_token_id"), count: endToken.map(Int.init))
+    metadata.add(name("padding_token_id"), count: paddingToken.map(Int.init))
+    metadata.add(name("add_bos_token"), .bool(addsBeginToken))
+    metadata.add(name("add_eos_token"), .bool(addsEndToken))
+    metadata.add("tokenizer.chat_template", chatTemplate.map { .string($0) })
+    return metadata
+  }
+}
