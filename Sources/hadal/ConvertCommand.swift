@@ -67,7 +67,8 @@ struct ConvertCommand: ParsableCommand {
     log.info(
       "converting",
       metadata: [
-        "input": "\(directory.path)", "output": "\(output)", "size": "\(ByteCount(writer.byteCount))",
+        "input": "\(directory.path)", "output": "\(output)",
+        "size": "\(ByteCount(writer.byteCount))",
       ])
     let pool = try WorkerPool(threadCount: threads ?? ProcessorBudget.measure().threads)
     var progress = ConversionProgress(total: writer.byteCount, log: log)
