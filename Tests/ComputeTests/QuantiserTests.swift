@@ -1,5 +1,5 @@
-// Encoded rows against the formats' definitions, and the quality of what the encoder chooses against
-// rounding to the nearest of evenly spread levels.
+// Encoded rows against the formats' definitions, and what the encoder chooses against rounding to
+// the nearest of evenly spread levels.
 
 import Compute
 import Glibc

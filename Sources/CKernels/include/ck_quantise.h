@@ -17,7 +17,8 @@ typedef enum {
   CK_ENCODING_BFLOAT16 = 2,
   /// Blocks of 32: float16 d, int8[32]. y = d q.
   CK_ENCODING_Q8_0 = 3,
-  /// Blocks of 32: float16 d, 32 fifth bits, 32 nibbles (element j low, j + 16 high). y = d (q - 16).
+  /// Blocks of 32: float16 d, 32 fifth bits, 32 nibbles (element j low, j + 16 high).
+  /// y = d (q - 16).
   CK_ENCODING_Q5_0 = 4,
   /// Blocks of 256: float16 d and m, 12 bytes of 6-bit factors s and offsets o for each 32, 256
   /// nibbles. y = d s q - m o.
