@@ -10,13 +10,12 @@ extension ModelConfiguration {
     func refuse(_ key: String, _ reason: String) -> DeepSeekError {
       .configuration(key: key, reason: reason + ", which a GGUF file cannot say")
     }
-    guard !attentionBias else { throw refuse("attention_bias", "is true") }
     guard rope.interleaved else { throw refuse("rope_interleave", "is false") }
     guard let yarn = rope.yarn else { return }
-    guard yarn.attentionFactor == nil else {
-      throw refuse("rope_scaling.attention_factor", "is given")
-    }
-    guard yarn.mscaleAllDim != nil, yarn.mscale == yarn.mscaleAllDim else {
+    // Cosines and sines have no factor of their own there.
+    if let factor = yarn.attentionFactor {
+      guard factor == 1 else { throw refuse("rope_scaling.attention_factor", "is not 1") }
+    } else if yarn.mscale == nil || yarn.mscale != yarn.mscaleAllDim {
       throw refuse("rope_scaling.mscale", "differs from mscale_all_dim or is absent")
     }
   }

@@ -78,6 +78,7 @@ public struct ModelExport {
     let queryWidth = c.headCount * (c.nopeWidth + c.ropeWidth)
     if let rank = c.queryRank {
       try addMatrix(block + "attn_q_a", from: source + "q_a_proj", rank, c.hiddenSize, role)
+      try addBias(block + "attn_q_a", from: source + "q_a_proj", rank)
       try addVector(
         block + "attn_q_a_norm.weight", from: source + "q_a_layernorm.weight", rank)
       try addMatrix(block + "attn_q_b", from: source + "q_b_proj", queryWidth, rank, role)
@@ -87,12 +88,15 @@ public struct ModelExport {
     try addMatrix(
       block + "attn_kv_a_mqa", from: source + "kv_a_proj_with_mqa", c.latentRank + c.ropeWidth,
       c.hiddenSize, role)
+    try addBias(
+      block + "attn_kv_a_mqa", from: source + "kv_a_proj_with_mqa", c.latentRank + c.ropeWidth)
     try addVector(
       block + "attn_kv_a_norm.weight", from: source + "kv_a_layernorm.weight", c.latentRank)
     try addLatentHalves(block, from: source + "kv_b_proj", role)
     try addMatrix(
       block + "attn_output", from: source + "o_proj", c.hiddenSize, c.headCount * c.valueWidth,
       isDraft ? .draft : .attentionOutput(experts: c.routedExpertCount))
+    try addBias(block + "attn_output", from: source + "o_proj", c.hiddenSize)
   }
 
   /// attn_k_b [heads, latent, nope] and attn_v_b [heads, value, latent].
@@ -200,6 +204,14 @@ public struct ModelExport {
   ) throws(WeightsError) {
     let matrix = try checkpoint.requireMatrix(source + ".weight", rows: rows, columns: columns)
     add(name + ".weight", [rows, columns], role, .stacked([matrix]))
+  }
+
+  /// `name`.bias where the model's attention has biases.
+  private mutating func addBias(
+    _ name: String, from source: String, _ count: Int
+  ) throws(WeightsError) {
+    guard configuration.attentionBias else { return }
+    try addVector(name + ".bias", from: source + ".bias", count)
   }
 
   /// A norm or bias, which stays exact.

@@ -57,7 +57,7 @@ enum PreTokenizerName {
       guard let pattern, try reader.requiredString("behavior") == "Isolated",
         try !reader.bool("invert", default: false)
       else { throw unknown }
-      steps.append(.split(escapingLineEnds(pattern)))
+      steps.append(.split(inOneSpelling(pattern)))
     case "Digits":
       guard try reader.bool("individual_digits", default: false) else { throw unknown }
       steps.append(.digits)
@@ -68,10 +68,10 @@ enum PreTokenizerName {
     }
   }
 
-  /// Some files have the characters themselves in their patterns.
-  private static func escapingLineEnds(_ pattern: String) -> String {
+  /// Files differ in which characters of a pattern they write as escapes.
+  private static func inOneSpelling(_ pattern: String) -> String {
     var text = ""
-    for scalar in pattern.unicodeScalars {
+    for scalar in pattern.replacing(#"\u3000"#, with: "\u{3000}").unicodeScalars {
       switch scalar {
       case "\r": text += #"\r"#
       case "\n": text += #"\n"#

@@ -5,6 +5,7 @@ public struct ExportMetadata: Sendable {
   /// The types of values that a model of this family needs.
   public enum Value: Sendable, Equatable {
     case unsigned(UInt32)
+    case integer(Int32)
     case float(Float)
     case bool(Bool)
     case string(String)
@@ -65,6 +66,7 @@ struct GGUFBytes {
   mutating func append(_ value: ExportMetadata.Value) {
     switch value {
     case .unsigned(let number): appendTyped(4) { $0.append(number) }
+    case .integer(let number): appendTyped(5) { $0.append(number) }
     case .float(let number): appendTyped(6) { $0.append(number.bitPattern) }
     case .bool(let flag): appendTyped(7) { $0.append(UInt8(flag ? 1 : 0)) }
     case .string(let text): appendTyped(8) { $0.append(text) }

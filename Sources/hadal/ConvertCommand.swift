@@ -5,7 +5,6 @@ import Compute
 import DeepSeek
 import Logging
 import Platform
-import Text
 import Weights
 
 extension ExportType: ExpressibleByArgument {}
@@ -58,12 +57,11 @@ struct ConvertCommand: ParsableCommand {
     let directory = try ModelDirectory(input)
     let checkpoint = try Checkpoint.open(directory: directory.path)
     let export = try ModelExport(checkpoint, as: type)
-    let vocabulary = try directory.vocabulary(for: export.configuration)
-    if vocabulary == nil {
+    let metadata = try directory.exportMetadata(export.configuration, type)
+    if !metadata.entries.contains(where: { $0.key == "tokenizer.ggml.tokens" }) {
       log.warning("no tokenizer.json: the file will speak token ids only")
     }
-    let writer = GGUFWriter(
-      metadata(directory.name, export.configuration, vocabulary), tensors: export.tensors)
+    let writer = GGUFWriter(metadata, tensors: export.tensors)
     log.info(
       "converting",
       metadata: [
@@ -76,27 +74,6 @@ struct ConvertCommand: ParsableCommand {
       try writer.write(to: output, pool: pool) { progress.report($0) }
     }
     print(report(export.tensors, total: writer.byteCount))
-  }
-
-  private func metadata(
-    _ name: String, _ configuration: ModelConfiguration, _ vocabulary: VocabularyExport?
-  ) -> ExportMetadata {
-    var metadata = ExportMetadata()
-    metadata.add("general.architecture", .string("deepseek2"))
-    metadata.add("general.type", .string("model"))
-    metadata.add("general.name", .string(name))
-    metadata.add("general.file_type", count: type.fileType)
-    metadata.add("general.quantization_version", count: 2)
-    metadata.add(contentsOf: configuration.exportMetadata)
-    if let vocabulary {
-      metadata.add(contentsOf: vocabulary.metadata)
-    } else {
-      metadata.add("tokenizer.ggml.model", .string("none"))
-      metadata.add("tokenizer.ggml.bos_token_id", count: configuration.beginToken.map(Int.init))
-      metadata.add(
-        "tokenizer.ggml.eos_token_id", count: configuration.endTokens.first.map(Int.init))
-    }
-    return metadata
   }
 
   private func report(_ tensors: [ExportTensor], total: Int) -> String {
@@ -117,7 +94,7 @@ private struct ConversionProgress {
   let log: Logger
   private var last = MonotonicClock.nanoseconds
 
-  private static let interval: UInt64 = 2_000_000_000
+  private static let interval: UInt64 = 10_000_000_000
 
   init(total: Int, log: Logger) {
     self.total = total
@@ -130,38 +107,5 @@ private struct ConversionProgress {
     last = now
     let percent = Int(Double(written) / Double(total) * 100)
     log.info("converting", metadata: ["percent": "\(percent)", "written": "\(ByteCount(written))"])
-  }
-}
-
-extension ModelDirectory {
-  /// Nil for a model without tokenizer.json.
-  fileprivate func vocabulary(
-    for configuration: ModelConfiguration
-  ) throws -> VocabularyExport? {
-    guard let bytes = try read("tokenizer.json") else { return nil }
-    return try VocabularyExport(
-      tokenizer: bytes, configuration: try read("tokenizer_config.json"),
-      chatTemplate: try read("chat_template.jinja"),
-      vocabularySize: configuration.vocabularySize, begin: configuration.beginToken,
-      end: configuration.endTokens.first)
-  }
-}
-
-extension VocabularyExport {
-  fileprivate var metadata: ExportMetadata {
-    var metadata = ExportMetadata()
-    func name(_ key: String) -> String { "tokenizer.ggml." + key }
-    metadata.add(name("model"), .string("gpt2"))
-    metadata.add(name("pre"), .string(preTokenizer))
-    metadata.add(name("tokens"), .strings(tokens))
-    metadata.add(name("token_type"), .integers(kinds.map(\.rawValue)))
-    metadata.add(name("merges"), .strings(merges))
-    metadata.add(name("bos_token_id"), count: beginToken.map(Int.init))
-    metadata.add(name("eos_token_id"), count: endToken.map(Int.init))
-    metadata.add(name("padding_token_id"), count: paddingToken.map(Int.init))
-    metadata.add(name("add_bos_token"), .bool(addsBeginToken))
-    metadata.add(name("add_eos_token"), .bool(addsEndToken))
-    metadata.add("tokenizer.chat_template", chatTemplate.map { .string($0) })
-    return metadata
   }
 }

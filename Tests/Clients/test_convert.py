@@ -107,7 +107,7 @@ def expected(name, tensors, config):
         both = tensors[source].reshape(heads, nope + config["v_head_dim"], -1)
         half = both[:, :nope].transpose(0, 2, 1) if key == "attn_k_b" else both[:, nope:]
         return half, [source]
-    source = f"{prefix}{NAMES[key]}.weight"
+    source = f"{prefix}{NAMES[key]}.{rest.rsplit('.', 1)[1]}"
     return tensors[source], [source]
 
 
@@ -119,7 +119,7 @@ def rope_scaling(config):
 
 def beyond_the_format(config):
     scaling = rope_scaling(config)
-    return (config.get("attention_bias") or config.get("rope_interleave") is False
+    return (config.get("rope_interleave") is False
             or scaling.get("mscale") != scaling.get("mscale_all_dim"))
 
 
@@ -264,11 +264,14 @@ class Convert(unittest.TestCase):
             "deepseek2.expert_weights_norm": True, "deepseek2.nextn_predict_layers": 1,
             "deepseek2.vocab_size": 3072, "tokenizer.ggml.model": "gpt2",
             "tokenizer.ggml.pre": "deepseek-v3", "tokenizer.ggml.bos_token_id": 0,
-            "tokenizer.ggml.eos_token_id": 1, "tokenizer.ggml.padding_token_id": 2,
+            "tokenizer.ggml.eos_token_id": 1, "tokenizer.ggml.eot_token_id": None,
+            "tokenizer.ggml.padding_token_id": 2,
             "tokenizer.ggml.add_bos_token": True, "tokenizer.ggml.add_eos_token": False,
             "tokenizer.chat_template": settings["chat_template"],
             "tokenizer.ggml.merges": [" ".join(pair) for pair in tokenizer["model"]["merges"]]}
         self.assertEqual({key: fields.get(key) for key in wanted}, wanted)
+        self.assertAlmostEqual(fields["general.sampling.temp"], 0.6, places=6)
+        self.assertAlmostEqual(fields["general.sampling.top_p"], 0.9, places=6)
         self.assertAlmostEqual(fields["deepseek2.attention.layer_norm_rms_epsilon"], 1e-6, places=12)
         tokens = {index: token for token, index in tokenizer["model"]["vocab"].items()}
         tokens |= {entry["id"]: entry["content"] for entry in tokenizer["added_tokens"]}
@@ -283,6 +286,25 @@ class Convert(unittest.TestCase):
             if index not in tokens:
                 wanted = [gguf.TokenType.UNUSED]
             self.assertIn(kind, wanted, tokens.get(index))
+
+    def test_biases_ends_and_unscaled_scores(self):
+        """Parts that no fixture of a model has in a form that a file can hold."""
+        source = self.folder / "source"
+        shutil.copytree(FIXTURES / "variants" / "v3_odd", source)
+        config = json.loads((source / "config.json").read_text()) | {
+            "rope_interleave": True, "eos_token_id": [5, 1, 7, 9],
+            "rope_parameters": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0,
+                                "original_max_position_embeddings": 128, "attention_factor": 1.0}}
+        (source / "config.json").write_text(json.dumps(config))
+        for kind in TYPES:
+            reader, _ = self.converted(source, kind)
+            self.check_tensors(source, reader, config)
+            fields = {name: field.contents() for name, field in reader.fields.items()}
+            for name, token in {"bos": 0, "eos": 5, "eot": 1, "eom": 7}.items():
+                self.assertEqual(fields[f"tokenizer.ggml.{name}_token_id"], token)
+            self.assertEqual(fields["deepseek2.rope.scaling.factor"], 4.0)
+            self.assertNotIn("deepseek2.rope.scaling.yarn_log_multiplier", fields)
+        self.assertTrue(any(tensor.name.endswith("attn_output.bias") for tensor in reader.tensors))
 
     def test_threads_change_nothing(self):
         files = []
@@ -358,9 +380,8 @@ class Refusals(unittest.TestCase):
 
     def test_what_a_file_cannot_say(self):
         for key, value in {
-                "attention_bias": True, "rope_interleave": False,
-                "rope_scaling": {"type": "yarn", "factor": 4, "mscale": 1.0, "mscale_all_dim": 0.5,
-                                 "original_max_position_embeddings": 64}}.items():
+                "rope_interleave": False, "rope_scaling": {"type": "yarn", "factor": 4, "mscale": 1.0, "mscale_all_dim": 0.5,
+                    "original_max_position_embeddings": 64}}.items():
             shutil.rmtree(self.folder / "copy", ignore_errors=True)
             shutil.copytree(DEMO, self.folder / "copy")
             path = self.folder / "copy" / "config.json"

@@ -43,7 +43,8 @@ struct VocabularyExportTests {
     let coder = [split("[\r\n]"), split(#"\s?\p{L}+"#), split(#"\s?\p{P}+"#), ideographs, digits]
     #expect(try export(file(coder)).preTokenizer == "deepseek-coder")
     let chat = [
-      split("[\r\n]"), split("\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿ]+"), split("\\s?[!-/:-~！-／：-～‘-‟　-。]+"),
+      split("[\r\n]"), split("\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿ]+"),
+      split(#"\s?[!-/:-~！-／：-～‘-‟\u3000-。]+"#),
       split("\\s+$"), ideographs, digits,
     ]
     #expect(try export(file(chat)).preTokenizer == "deepseek-llm")
