@@ -19,13 +19,13 @@ struct ConvertCommand: ParsableCommand {
 
         bf16    every matrix in bfloat16: 16 bits per weight
         q8_0    8-bit integers: 8.5 bits per weight, hardly any loss
-        q4_k_m  4 bits, with 6 for the head and part of the down projections: about 4.9 bits
+        q4_k_m  4 bits, 6 where it matters most: about 4.9 bits per weight
 
       Norms, router and biases stay in float32, MTP modules at 8 bits or more. Rows that do not \
       divide into blocks of 256 get q5_0 or q8_0, those that do not divide by 32 float16. A \
       directory without tokenizer.json becomes a file that speaks token ids only.
 
-        hadal convert --input DeepSeek-V3 --output deepseek-v3-q4_k_m.gguf --type q4_k_m
+        hadal convert --input DeepSeek-V3 --output v3.gguf --type q4_k_m
       """)
 
   @Option(help: "Model directory in Hugging Face layout.")
@@ -34,7 +34,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "File to write; it appears when it is complete.")
   var output: String
 
-  @Option(help: "What matrices become: q8_0, q4_k_m or bf16.")
+  @Option(help: "What matrices become.")
   var type: ExportType
 
   @Option(help: "Threads that compute. Default: what affinity and CPU quota allow.")
