@@ -108,7 +108,7 @@ public struct PackedMatrix: @unchecked Sendable {
     unsafe withUnsafeTemporaryAllocation(byteCount: size * range.count, alignment: 4) { bytes in
       let start = unsafe bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
       for index in 0..<range.count {
-        unsafe ck_encode_row(
+        unsafe ck_store_row(
           format.panelFormat, block.pointer(row: index), Int64(columns), start + index * size)
       }
       let rows = unsafe ck_stored_rows(

@@ -90,7 +90,7 @@ public struct ModelWeights: Sendable {
 
   /// Tensors that some checkpoints carry and no computation needs: rope frequencies of old exports,
   /// and a copy of a tied head.
-  private static func isKnownExtra(_ name: String, tiedEmbeddings: Bool) -> Bool {
+  static func isKnownExtra(_ name: String, tiedEmbeddings: Bool) -> Bool {
     name.hasSuffix(".rotary_emb.inv_freq") || (tiedEmbeddings && name == "lm_head.weight")
   }
 }

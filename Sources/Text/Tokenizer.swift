@@ -61,7 +61,7 @@ public final class Tokenizer: Sendable {
       try configured.postProcessor(begin: beginToken, end: endToken) ?? fromFile
   }
 
-  private static func parse(_ bytes: [UInt8], file: String) throws(TextError) -> FieldReader {
+  static func parse(_ bytes: [UInt8], file: String) throws(TextError) -> FieldReader {
     let value: JSONValue
     do { value = try JSONValue(parsing: bytes) } catch {
       throw .malformed(file: file, reason: error.description)

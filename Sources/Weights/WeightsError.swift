@@ -31,6 +31,8 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
   case nonFiniteScale(file: String, scale: String, index: Int)
   /// A tensor that no part of the model asked for; `others` more are like it.
   case unusedTensor(file: String, tensor: String, others: Int)
+  /// Elements of a tensor to be written that its format cannot hold; `row` is the first such row.
+  case unencodable(tensor: String, row: Int, format: ElementFormat, reason: EncodingFailure)
 
   public var description: String {
     switch self {
@@ -62,6 +64,8 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
     case .unusedTensor(let file, let tensor, let others):
       let more = others == 0 ? "" : " (and \(others) more)"
       return "\(file): tensor \(tensor) belongs to no part of the model\(more)"
+    case .unencodable(let tensor, let row, let format, let reason):
+      return "tensor \(tensor) cannot become \(format.rawValue): row \(row) \(reason)"
     }
   }
 }

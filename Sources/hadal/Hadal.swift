@@ -14,5 +14,8 @@ struct Hadal: ParsableCommand {
         curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
           -d '{"messages": [{"role": "user", "content": "Tell me a story."}]}'
       """,
-    subcommands: [ServeCommand.self, GenerateCommand.self, InspectCommand.self, BenchCommand.self])
+    subcommands: [
+      ServeCommand.self, GenerateCommand.self, InspectCommand.self, ConvertCommand.self,
+      BenchCommand.self,
+    ])
 }

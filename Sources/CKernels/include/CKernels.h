@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "ck_panels.h"
+#include "ck_quantise.h"
 #include "ck_tier.h"
 
 /// How the elements of a matrix are stored; numbered as in `ElementFormat.kernelFormat`.

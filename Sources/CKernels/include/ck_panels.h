@@ -87,7 +87,7 @@ void ck_pack_panel(ck_panel_format format, ck_stored_rows rows, uint8_t *panel);
 void ck_decode_stored(ck_panel_format format, const ck_stored_rows *rows, int64_t row, float *y);
 
 /// Encodes float32 as F32, F16 (to nearest even) or BF16.
-void ck_encode_row(ck_panel_format format, const float *x, int64_t count, uint8_t *y);
+void ck_store_row(ck_panel_format format, const float *x, int64_t count, uint8_t *y);
 
 /// How the inputs of a product are encoded.
 typedef enum {

@@ -158,7 +158,7 @@ void ck_decode_stored(ck_panel_format format, const ck_stored_rows *rows, int64_
   }
 }
 
-void ck_encode_row(ck_panel_format format, const float *x, int64_t count, uint8_t *y) {
+void ck_store_row(ck_panel_format format, const float *x, int64_t count, uint8_t *y) {
   switch (format) {
     case CK_PANEL_F32: memcpy(y, x, (size_t)count * 4); break;
     case CK_PANEL_BF16: ck_encode_bfloat16(x, count, (uint16_t *)(void *)y); break;

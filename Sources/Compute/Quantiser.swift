@@ -1,0 +1,69 @@
+// The checked entry to encoding rows for files, and to reading such rows back.
+
+import CKernels
+
+/// Why a row cannot be encoded.
+public enum EncodingFailure: Error, Equatable, Sendable, CustomStringConvertible {
+  /// An element is infinite or not a number.
+  case notFinite
+  /// An element is larger than the format can say.
+  case outOfRange
+
+  public var description: String {
+    switch self {
+    case .notFinite: "has an element that is infinite or not a number"
+    case .outOfRange: "has an element that is too large for the format"
+    }
+  }
+}
+
+/// Rows of float32 as elements of a file.
+public enum Quantiser {
+  /// The formats that rows can be encoded as.
+  public static let formats: [ElementFormat] =
+    ElementFormat.allCases.filter { encoding($0) != nil }
+
+  /// One row as `format` (one of `formats`); rows of blocks get the factors of least weighted
+  /// squared error. What is in `bytes` after a failure means nothing.
+  /// - Parameter bytes: exactly the encoded row.
+  public static func encode(
+    _ x: Rows, row: Int, as format: ElementFormat, into bytes: UnsafeMutableRawBufferPointer
+  ) throws(EncodingFailure) {
+    guard let encoding = encoding(format) else { preconditionFailure("no encoder") }
+    precondition(bytes.count == format.byteCount(of: x.width), "encoded size")
+    let result = unsafe ck_encode_row(
+      encoding, x.pointer(row: row), Int64(x.width),
+      bytes.baseAddress!.assumingMemoryBound(to: UInt8.self))
+    switch result {
+    case CK_NOT_FINITE: throw .notFinite
+    case CK_OUT_OF_RANGE: throw .outOfRange
+    default: return
+    }
+  }
+
+  /// What readers of `format` (one of `formats`) take from an encoded row.
+  /// - Parameter bytes: exactly the encoded row.
+  public static func decode(
+    _ bytes: UnsafeRawBufferPointer, as format: ElementFormat, into y: Rows, row: Int
+  ) {
+    guard let encoding = encoding(format) else { preconditionFailure("no decoder") }
+    precondition(bytes.count == format.byteCount(of: y.width), "encoded size")
+    unsafe ck_decode_blocks(
+      encoding, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), Int64(y.width),
+      y.pointer(row: row))
+  }
+
+  private static func encoding(_ format: ElementFormat) -> ck_encoding? {
+    switch format {
+    case .float32: CK_ENCODING_FLOAT32
+    case .float16: CK_ENCODING_FLOAT16
+    case .bfloat16: CK_ENCODING_BFLOAT16
+    case .q8_0: CK_ENCODING_Q8_0
+    case .q5_0: CK_ENCODING_Q5_0
+    case .q4_K: CK_ENCODING_Q4_K
+    case .q5_K: CK_ENCODING_Q5_K
+    case .q6_K: CK_ENCODING_Q6_K
+    case .float8E4M3, .q4_0: nil
+    }
+  }
+}

@@ -1,0 +1,70 @@
+// Files appear whole or not at all.
+
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+@Suite("New files")
+struct NewFileTests {
+  let directory: TemporaryDirectory
+
+  init() throws {
+    directory = try TemporaryDirectory()
+  }
+
+  private var names: [String] {
+    (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+  }
+
+  private func write(_ parts: [[UInt8]], to path: String, commits: Bool) throws {
+    let file = try NewFile(path: path, size: parts.reduce(0) { $0 + $1.count })
+    for part in parts { try unsafe file.append(part.span.bytes) }
+    #expect(names.contains { $0.hasSuffix(".partial") })
+    if commits { try file.commit() }
+  }
+
+  @Test("a file has its name and all its bytes when it is committed")
+  func commit() throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var g = SeededGenerator(seed: seed)
+    let parts = [0, 1, 100_000, 7].map { count in
+      (0..<count).map { _ in UInt8.random(in: 0 ... .max, using: &g) }
+    }
+    let path = directory.path + "/new"
+    try write(parts, to: path, commits: true)
+    #expect(try FileReader.read(path, limit: .max) == parts.flatMap { $0 }, "seed \(seed)")
+    #expect(names == ["new"])
+  }
+
+  @Test("what is not committed leaves nothing, and the old file as it was")
+  func abandon() throws {
+    try directory.write("old", [1, 2, 3])
+    try write([[4, 5]], to: directory.path + "/old", commits: false)
+    #expect(try FileReader.read(directory.path + "/old", limit: 3) == [1, 2, 3])
+    #expect(names == ["old"])
+    try write([[4, 5]], to: directory.path + "/old", commits: true)
+    #expect(try FileReader.read(directory.path + "/old", limit: 3) == [4, 5])
+    #expect(names == ["old"])
+  }
+
+  @Test("a folder that is not there, or in the file's place, is an error")
+  func badPlace() throws {
+    #expect(throws: PlatformError.self) {
+      try NewFile(path: directory.path + "/none/file", size: 1)
+    }
+    try directory.write("folder/inner", [1])
+    #expect(throws: PlatformError.self) {
+      try write([[1]], to: directory.path + "/folder", commits: true)
+    }
+    #expect(names == ["folder"])
+  }
+
+  @Test("more than the disk has is refused before anything is written")
+  func fullDisk() throws {
+    #expect(throws: PlatformError.self) {
+      try NewFile(path: directory.path + "/huge", size: 1 << 60)
+    }
+    #expect(names.isEmpty)
+  }
+}
