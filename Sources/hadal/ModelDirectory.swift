@@ -57,7 +57,8 @@ struct ModelDirectory {
     return try Checkpoint.open(directory: path)
   }
 
-  private func read(_ name: String) throws -> [UInt8]? {
+  /// One of the directory's small files; nil when it is not there.
+  func read(_ name: String) throws -> [UInt8]? {
     let file = path + "/" + name
     return FileReader.exists(file) ? try FileReader.read(file, limit: Self.fileLimit) : nil
   }
