@@ -36,7 +36,14 @@ public struct ForwardBatch: Sendable {
   public private(set) var segments: [Segment] = []
 
   /// A batch without rows.
-  public init() {}
+  /// - Parameters:
+  ///   - rows, segments: as many as can be added without taking memory.
+  public init(reservingRows rows: Int = 0, segments count: Int = 0) {
+    tokens.reserveCapacity(rows)
+    positions.reserveCapacity(rows)
+    segmentOfRow.reserveCapacity(rows)
+    segments.reserveCapacity(count)
+  }
 
   /// Rows of all segments together.
   public var rowCount: Int { tokens.count }

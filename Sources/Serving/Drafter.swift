@@ -30,7 +30,7 @@ struct Drafter {
   private let rowLimit: Int
   private var jobs: [Job] = []
   private var candidates: [SpeculationPolicy.Candidate] = []
-  private var batch = ForwardBatch()
+  private var batch: ForwardBatch
   private var sources: [HiddenSource] = []
   /// Jobs that draw a draft from the last draft pass.
   private var drawing: [Int] = []
@@ -44,6 +44,12 @@ struct Drafter {
     keepsRows = canDraft && limits.speculation != .off
     rowLimit = max(limits.decodeRows, limits.prefillChunk)
     policy = SpeculationPolicy(limits, draftRows: rowLimit)
+    batch = ForwardBatch(reservingRows: rowLimit, segments: limits.maxSequences)
+    sources.reserveCapacity(rowLimit)
+    jobs.reserveCapacity(limits.maxSequences)
+    candidates.reserveCapacity(limits.maxSequences)
+    drawing.reserveCapacity(limits.maxSequences)
+    drawnRows.reserveCapacity(limits.maxSequences)
   }
 
   /// Takes in the sequences of a finished pass.

@@ -30,9 +30,9 @@ package final class Engine<Model: LanguageModel> {
   var running: [SequenceState] = []
   var view = SchedulerView()
   var plan = StepPlan()
-  var decodePass = LanePass(.decode)
+  var decodePass: LanePass
   /// The prefill under way, if it has entries.
-  var prefillPass = LanePass(.prefill)
+  var prefillPass: LanePass
   /// Layers that the prefill has yet to go through.
   var prefillLayers = 0
   var drafter: Drafter
@@ -55,7 +55,13 @@ package final class Engine<Model: LanguageModel> {
     scheduler = Scheduler(limits: limits, layerCount: model.layerCount)
     pool = LatentPool(pageCount: limits.pageCount, cachesPrefixes: limits.cachesPrefixes)
     drafter = Drafter(limits, canDraft: model.canDraft)
+    decodePass = LanePass(.decode, rows: limits.decodeRows, sequences: limits.maxSequences)
+    prefillPass = LanePass(.prefill, rows: limits.prefillChunk, sequences: limits.maxSequences)
     running.reserveCapacity(limits.maxSequences)
+    view.running.reserveCapacity(limits.maxSequences)
+    samples.reserveCapacity(limits.decodeRows)
+    sampledRows.reserveCapacity(limits.decodeRows)
+    monitor.reserve(rows: limits.decodeRows)
   }
 
   /// Runs until the inbox is stopped.

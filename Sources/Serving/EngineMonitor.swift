@@ -28,6 +28,9 @@ package final class EngineMonitor: Sendable {
 
   // MARK: - Events
 
+  /// Takes room for decode steps of up to so many rows, so that recording them takes none.
+  func reserve(rows: Int) { state.withLock { $0.stepCosts.reserveCapacity(rows) } }
+
   func recordPrompt(tokens: Int, cached: Int) {
     state.withLock {
       $0.promptTokens += tokens

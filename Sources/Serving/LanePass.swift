@@ -20,14 +20,20 @@ struct LanePass {
   }
 
   let lane: ForwardLane
-  private(set) var batch = ForwardBatch()
+  private(set) var batch: ForwardBatch
   var entries: [Entry] = []
   /// What the pass and its sampling took so far.
   var seconds = 0.0
   /// Tokens that were drawn from its rows.
   private(set) var drawnTokens = 0
 
-  init(_ lane: ForwardLane) { self.lane = lane }
+  /// - Parameters:
+  ///   - rows, sequences: the most of a pass.
+  init(_ lane: ForwardLane, rows: Int, sequences: Int) {
+    self.lane = lane
+    batch = ForwardBatch(reservingRows: rows, segments: sequences)
+    entries.reserveCapacity(sequences)
+  }
 
   var isEmpty: Bool { entries.isEmpty }
   private(set) var rowCount = 0

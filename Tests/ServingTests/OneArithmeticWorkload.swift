@@ -91,6 +91,8 @@ struct OneArithmeticWorkload {
     for _ in 0..<count {
       requests.append(Self.request(sharing: requests, vocabulary: vocabulary, &g))
     }
+    // Whatever is drawn, an answer ends at a stop token.
+    requests[count - 1].stopTokens = Set(0..<Int32(vocabulary))
     self.requests = requests
     alone = try requests.map { request in
       let limits = EngineLimits(
