@@ -19,13 +19,16 @@ let package = Package(
   targets: [
     .target(name: "CKernels"),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "JSON", swiftSettings: strict),
     .target(name: "Platform", swiftSettings: strict),
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
     .target(name: "Text", dependencies: ["JSON", "CPCRE2"], swiftSettings: strict),
     .target(name: "Sampling", swiftSettings: strict),
     .target(name: "HTTP", dependencies: ["Platform"], swiftSettings: strict),
-    .target(name: "Weights", dependencies: ["Compute", "Platform", "JSON"], swiftSettings: strict),
+    .target(
+      name: "Weights", dependencies: ["Compute", "Platform", "JSON", "CXXHash"],
+      swiftSettings: strict),
     .target(name: "DeepSeek", dependencies: ["Compute", "Weights", "JSON"], swiftSettings: strict),
     .target(
       name: "Serving", dependencies: ["DeepSeek", "Sampling", "Platform", "Compute"],

@@ -11,7 +11,7 @@ fail() {
 command -v swift > /dev/null || fail "no 'swift' in PATH: install Swift 6.3 first" \
   "(https://www.swift.org/install/linux/debian/12/)"
 
-packages=(libpcre2-dev)
+packages=(libpcre2-dev libxxhash-dev)
 if [ "${1:-}" = tests ] && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
   packages+=(python3-venv)
 fi

@@ -15,6 +15,11 @@ public final class PackedMemory: Sendable {
     self.byteCount = byteCount
   }
 
+  /// All of it, for saving and for loading what was saved.
+  public var bytes: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<byteCount])
+  }
+
   func bytes(_ range: Range<Int>) -> UnsafeMutableRawPointer {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "out of bounds")
     precondition(range.lowerBound.isMultiple(of: PackedMatrix.alignment), "alignment")

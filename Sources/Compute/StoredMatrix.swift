@@ -1,6 +1,7 @@
 // A matrix as a file stores it: the source of panels, and of single rows.
 
 import CKernels
+import Platform
 
 /// Multipliers of a blockwise quantised matrix, one float32 per block of rows x columns; the blocks
 /// at the lower and right edges may be smaller.
@@ -77,6 +78,9 @@ public struct StoredMatrix: @unchecked Sendable {
 
   /// Bytes as stored, without factors.
   public var byteCount: Int { rows * format.byteCount(of: columns) }
+
+  /// Lets go of what is resident of the file that it is mapped from.
+  public func release() { unsafe MappedFile.release(bytes) }
 
   /// Some of the rows.
   public func rows(_ range: Range<Int>) -> StoredMatrix {

@@ -8,11 +8,14 @@ public enum DeepSeekError: Error, Equatable, Sendable, CustomStringConvertible {
   case configuration(key: String, reason: String)
   /// The checkpoint's files or tensors.
   case weights(WeightsError)
+  /// What was packed before.
+  case cache(PackedCacheError)
 
   public var description: String {
     switch self {
     case .configuration(let key, let reason): "config.json: \(key): \(reason)"
     case .weights(let error): error.description
+    case .cache(let error): error.description
     }
   }
 }

@@ -16,6 +16,7 @@ public struct ModelWeights: Sendable {
   let finalNorm: Vector
   let head: PackedMatrix
   let mtp: [MTPModule]
+  private let packer: WeightPacker
   private let memory: PackedMemory?
 
   /// Plans a checkpoint strictly: what is missing, misshapen or left over is an error.
@@ -38,27 +39,54 @@ public struct ModelWeights: Sendable {
   /// Whether products can be computed.
   var isPacked: Bool { memory != nil }
 
+  /// The cache of these weights' packed form, in a file of that name.
+  public func cache(at path: String) -> PackedCache {
+    PackedCache(path: path, checkpoint: checkpoint, packer: packer)
+  }
+
+  /// Where weights come from.
+  public enum PackingSource: Sendable {
+    /// The checkpoint.
+    case checkpoint
+    /// What was packed before.
+    case cache(PackedCache)
+  }
+
   /// The same weights, packed.
   /// - Parameter progress: called now and then with the bytes that are packed, out of
   ///   `packedByteCount`.
-  /// - Throws: `DeepSeekError` when the system does not give the memory.
+  /// - Throws: `DeepSeekError` when the system does not give the memory, or a cache does not fit.
   public func packed(
-    on pool: WorkerPool, progress: (Int) -> Void = { _ in }
+    on pool: WorkerPool, from source: PackingSource = .checkpoint,
+    progress: (Int) -> Void = { _ in }
   ) throws(DeepSeekError) -> ModelWeights {
-    do {
-      let memory: PackedMemory
-      do { memory = try PackedMemory(byteCount: packedByteCount) } catch {
-        throw WeightsError.platform(error)
-      }
-      let packer = WeightPacker(memory: memory)
-      let weights = try ModelWeights(checkpoint, configuration, packer, memory: memory)
-      packer.pack(on: pool, progress: progress)
-      return weights
-    } catch let error as WeightsError {
-      throw .weights(error)
-    } catch {
-      preconditionFailure("\(error)")
+    let memory: PackedMemory
+    do { memory = try PackedMemory(byteCount: packedByteCount) } catch {
+      throw .weights(.platform(error))
     }
+    let weights: ModelWeights
+    do {
+      weights = try ModelWeights(
+        checkpoint, configuration, WeightPacker(memory: memory), memory: memory)
+    } catch {
+      throw .weights(error)
+    }
+    switch source {
+    case .checkpoint: weights.packer.pack(on: pool, progress: progress)
+    case .cache(let cache):
+      do { try cache.load(into: memory, on: pool, progress: progress) } catch {
+        throw .cache(error)
+      }
+    }
+    return weights
+  }
+
+  /// Writes what is packed into a cache.
+  public func save(
+    to cache: PackedCache, on pool: WorkerPool, progress: (Int) -> Void = { _ in }
+  ) throws(DeepSeekError) {
+    guard let memory else { preconditionFailure("weights are only planned") }
+    do { try cache.save(memory, on: pool, progress: progress) } catch { throw .cache(error) }
   }
 
   private init(
@@ -83,6 +111,7 @@ public struct ModelWeights: Sendable {
     self.mtp = mtp
     self.checkpoint = checkpoint
     self.memory = memory
+    self.packer = packer
     packedByteCount = packer.byteCount
     configuration = c
     try checkpoint.finish { Self.isKnownExtra($0, tiedEmbeddings: c.tiedEmbeddings) }

@@ -13,10 +13,14 @@ import Glibc
   /// All bytes of the file; valid while this object lives. Empty for an empty file.
   @unsafe public let bytes: UnsafeRawBufferPointer
 
+  /// When its contents last changed, in nanoseconds of the file system's clock.
+  public let modified: Int
+
   /// Maps the whole file. Only regular files can be mapped; an empty one is allowed.
   public init(path: String) throws(PlatformError) {
     let file = try RegularFile(path: path)
     self.path = path
+    modified = file.modified
     guard file.size > 0 else {
       unsafe bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       return
@@ -31,6 +35,17 @@ import Glibc
   deinit {
     guard let base = unsafe bytes.baseAddress else { return }
     unsafe munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
+  }
+
+  /// Lets go of the pages of part of a mapped file, as far as they lie in it alone. They are read
+  /// again when they are touched again.
+  public static func release(_ part: UnsafeRawBufferPointer) {
+    guard let base = unsafe part.baseAddress else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let first = unsafe (Int(bitPattern: base) + page - 1) / page * page
+    let end = unsafe (Int(bitPattern: base) + part.count) / page * page
+    guard first < end, let start = unsafe UnsafeMutableRawPointer(bitPattern: first) else { return }
+    _ = unsafe madvise(start, end - first, MADV_DONTNEED)
   }
 
   /// Size in bytes.

@@ -4,10 +4,12 @@
 import Glibc
 
 /// A read-only descriptor of a regular file, closed with its owner.
-struct RegularFile: ~Copyable {
+struct RegularFile: ~Copyable, Sendable {
   let descriptor: Int32
   /// Size in bytes when opened; files of /proc say 0.
   let size: Int
+  /// When its contents last changed, in nanoseconds of the file system's clock.
+  let modified: Int
 
   init(path: String) throws(PlatformError) {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -21,6 +23,7 @@ struct RegularFile: ~Copyable {
     }
     self.descriptor = descriptor
     size = status.st_size
+    modified = status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec
   }
 
   deinit {

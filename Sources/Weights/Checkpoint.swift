@@ -44,6 +44,12 @@ public final class Checkpoint: Sendable {
   /// Bytes of all files together.
   public var byteCount: Int { files.reduce(0) { $0 + $1.count } }
 
+  /// Which files these are: names, sizes and times of their last change.
+  var identity: String {
+    files.map { "\($0.path.split(separator: "/").last ?? "") \($0.count) \($0.modified)" }
+      .joined(separator: "\n")
+  }
+
   /// The tensor of that name, without marking it as used.
   public func tensor(named name: String) -> StoredTensor? {
     positions[name].map { tensors[$0] }

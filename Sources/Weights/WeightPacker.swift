@@ -5,13 +5,14 @@ import Compute
 import Platform
 
 /// Gives stored matrices their places in one piece of memory, and packs them.
-public final class WeightPacker {
+public final class WeightPacker: @unchecked Sendable {
   private struct Job {
     let matrix: PackedMatrix
     let source: StoredMatrix
     let isTransposed: Bool
   }
 
+  // Unchecked: one thread places all matrices before others see it.
   private let memory: PackedMemory?
   private var jobs: [Job] = []
   /// What the matrices take, in bytes.
@@ -60,8 +61,18 @@ public final class WeightPacker {
       let some = tasks[first..<min(first + Self.tasksPerReport, tasks.count)]
       pool.run(tasks: some.count, PackingWork(tasks: some))
       packed += some.reduce(0) { $0 + $1.panels.count * $1.matrix.panelBytes }
+      // Read once: what stayed resident would count twice.
+      for task in some { task.source.release() }
       progress(packed)
     }
+  }
+
+  /// What lies where, in words: equal descriptions mean equal layouts.
+  var layout: String {
+    jobs.map { job in
+      let kind = job.isTransposed ? "transposed" : "rows"
+      return "\(job.matrix.format.rawValue) \(job.matrix.rows)x\(job.matrix.columns) \(kind)"
+    }.joined(separator: "\n")
   }
 
   /// A task packs about so many bytes; so many tasks make a report of progress.

@@ -20,6 +20,7 @@ struct PlannedModel {
   let budget: MemoryBudget
   let threads: Int
   private let kernels: Kernels
+  private let savesPacked: Bool
 
   /// Rows whose logits are computed at a time.
   private static let logitRows = 16
@@ -36,6 +37,7 @@ struct PlannedModel {
     latents = LatentShape(configuration, format: options.latentFormat)
     budget = try MemoryBudget.measure()
     kernels = options.precision == .reference ? .best : .fastest
+    savesPacked = options.savePacked
     threads = options.threads ?? ProcessorBudget.measure().threads
     let pageCount = Self.pageCount(
       options, configuration, latents, free: budget.available - weights.byteCount)
@@ -118,17 +120,40 @@ struct PlannedModel {
     return makeModel(try packWeights(backend, log), backend)
   }
 
-  /// Packs the weights, and says how far it is when that takes long.
+  /// Packs the weights, or reads what was packed before.
   func packWeights(_ backend: Backend, _ log: Logger) throws -> ModelWeights {
+    let cache = weights.cache(at: directory.packedPath)
+    if cache.exists {
+      do {
+        return try withProgress("reading packed weights", log) {
+          try weights.packed(on: backend.pool, from: .cache(cache), progress: $0)
+        }
+      } catch DeepSeekError.cache(let error) {
+        log.warning("not used: \(error)")
+      }
+    }
+    let packed = try withProgress("packing weights", log) {
+      try weights.packed(on: backend.pool, progress: $0)
+    }
+    guard savesPacked else { return packed }
+    try withProgress("saving packed weights", log) {
+      try packed.save(to: cache, on: backend.pool, progress: $0)
+    }
+    log.info("saved packed weights", metadata: ["path": "\(cache.path)"])
+    return packed
+  }
+
+  /// Says how far something is when it takes long.
+  private func withProgress<Result>(
+    _ what: String, _ log: Logger, _ body: ((Int) -> Void) throws -> Result
+  ) rethrows -> Result {
     let start = MonotonicClock.nanoseconds
     var reports: UInt64 = 0
-    return try weights.packed(on: backend.pool) { bytes in
+    return try body { bytes in
       let ticks = (MonotonicClock.nanoseconds - start) / Self.patience
       guard ticks > reports else { return }
       reports = ticks
-      log.info(
-        "packing weights",
-        metadata: ["done": "\(bytes * 100 / max(weights.packedByteCount, 1))%"])
+      log.info("\(what)", metadata: ["done": "\(bytes * 100 / max(weights.packedByteCount, 1))%"])
     }
   }
 

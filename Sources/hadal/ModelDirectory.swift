@@ -57,6 +57,9 @@ struct ModelDirectory {
     return try Checkpoint.open(directory: path)
   }
 
+  /// The file that packed weights are kept in.
+  var packedPath: String { gguf == nil ? path + "/hadal.packed" : path + ".packed" }
+
   /// One of the directory's small files; nil when it is not there.
   func read(_ name: String) throws -> [UInt8]? {
     let file = path + "/" + name

@@ -48,6 +48,13 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Milliseconds that computing prompts may hold up running answers at a time.")
   var targetStepMs = 50.0
 
+  @Flag(
+    help: """
+      Keep the weights as they are packed at the start in a file beside the model; later starts \
+      read it instead of packing.
+      """)
+  var savePacked = false
+
   @Flag(help: "Forget prompts and answers at their end instead of caching them.")
   var noPrefixCache = false
 

@@ -4,13 +4,14 @@
 enum ImportGraph {
   /// Direct dependencies by target, from the lowest row to the highest.
   static let targets: [String: Set<String>] = [
-    "CKernels": [], "COpenSSL": [], "CZlib": [], "CPCRE2": [], "JSON": [],
+    "CKernels": [], "COpenSSL": [], "CZlib": [], "CPCRE2": [], "CXXHash": [],
+    "JSON": [],
     "Platform": [],
     "Compute": ["CKernels", "Platform"],
     "Text": ["JSON", "CPCRE2"],
     "Sampling": ["JSON"],
     "HTTP": ["Platform", "COpenSSL", "CZlib"],
-    "Weights": ["Compute", "Platform", "JSON"],
+    "Weights": ["Compute", "Platform", "JSON", "CXXHash"],
     "DeepSeek": ["Compute", "Weights", "JSON"],
     "Serving": ["DeepSeek", "Sampling", "Platform", "Compute"],
     "OpenAIAPI": ["Serving", "Sampling", "Text", "HTTP", "JSON"],
