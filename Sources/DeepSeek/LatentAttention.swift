@@ -33,8 +33,6 @@ struct LatentAttention: Sendable {
 
   /// The norms over low-rank states use this whatever `rms_norm_eps` says.
   static let latentEpsilon: Float = 1e-6
-  /// Heads, of one row or of several rows of a sequence, that share a pass over the pages.
-  static let headGroup = 16
 }
 
 /// Elements of one head: the parts of its query and its value, and the latent they come from.
@@ -52,6 +50,7 @@ struct AttentionContext: Sendable {
   let embedding: RotaryEmbedding
   let backend: Backend
   let storage: LatentStorage
+  let kernels: AttentionKernels
 
   init(_ c: ModelConfiguration, backend: Backend, storage: LatentStorage) {
     heads = c.headCount
@@ -60,6 +59,7 @@ struct AttentionContext: Sendable {
     embedding = RotaryEmbedding(c)
     self.backend = backend
     self.storage = storage
+    kernels = AttentionKernels(backend.kernels, layout: storage.shape.layout)
   }
 }
 

@@ -382,11 +382,11 @@ struct KernelTests {
     one.fill(1)
     for format in [ElementFormat.float16, .bfloat16, .float8E4M3] {
       let count = format == .float8E4M3 ? 256 : 65_536
-      let memory = GuardedMemory(byteCount: count * format.byteCount)
+      let memory = GuardedMemory(byteCount: count * format.byteCount(of: 1))
       for value in 0..<count {
         unsafe memory.bytes.storeBytes(
-          of: UInt8(value & 0xFF), toByteOffset: value * format.byteCount, as: UInt8.self)
-        guard format.byteCount == 2 else { continue }
+          of: UInt8(value & 0xFF), toByteOffset: value * format.byteCount(of: 1), as: UInt8.self)
+        guard format.byteCount(of: 1) == 2 else { continue }
         unsafe memory.bytes.storeBytes(
           of: UInt8(value >> 8), toByteOffset: value * 2 + 1, as: UInt8.self)
       }

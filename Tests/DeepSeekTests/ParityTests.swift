@@ -108,7 +108,7 @@ struct ParityTests {
       runner.forEachRow(tokens, chunk: 33) { _, logits in bits += array(logits).map(\.bitPattern) }
       return bits
     }
-    let latents = ElementFormat.bfloat16
+    let latents = LatentFormat.bfloat16
     let reference = run(
       try SequenceRunner(
         directory: parity.directory, tier: .scalar, latents: latents, roundsInputs: roundsInputs))
