@@ -70,7 +70,8 @@ typedef struct {
   /// Some lane sees a slot from `low` to `high` - 1; lane l those below `ends[l]`.
   int64_t low;
   int64_t high;
-  const void *next;
+  /// What of the next page is asked for next; NULL if nothing is.
+  const char *ahead;
   _Alignas(64) int32_t ends[CK_PANEL_LANES];
   _Alignas(64) float carry[CK_PANEL_LANES];
   /// INT8: what a weight of 1 stands for.
@@ -89,7 +90,7 @@ static inline int ck_panel_begin(ck_panel_pass *pass, int64_t panel) {
   pass->queries = (const char *)s->queries + panel * ck_panel_words(&s->shape) * 4;
   pass->state = s->state + panel * CK_PANEL_STATE;
   pass->sums = s->sums + lane * s->shape.rank;
-  pass->next = panel == 0 ? s->next : NULL;
+  pass->ahead = panel == 0 ? s->next : NULL;
   pass->low = s->first;
   pass->high = 0;
   for (int64_t l = 0; l < CK_PANEL_LANES; l++) {

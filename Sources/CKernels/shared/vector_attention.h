@@ -110,13 +110,18 @@ CK_INLINE void softmax(ck_panel_pass *pass, int64_t group) {
   lanes_store_all(pass->state + CK_PANEL_LANES, sum);
 }
 
-/// Asks for the lines of the next page that are column block `block`'s share.
-CK_INLINE void prefetch_share(const ck_panel_pass *pass, int64_t column) {
-  if (pass->next == NULL) return;
-  int64_t lines = (ck_latent_page_bytes(&pass->step->shape) + 63) / 64;
-  int64_t blocks = (pass->step->shape.rank + 15) / 16, block = column / 16;
-  for (int64_t line = lines * block / blocks; line < lines * (block + 1) / blocks; line++)
-    __builtin_prefetch((const char *)pass->next + line * 64, 0, 2);
+/// Asks for one line of the next page: a few between the products, so that memory is never idle.
+CK_INLINE void prefetch_line(ck_panel_pass *pass) {
+  __builtin_prefetch(pass->ahead, 0, 2);
+  pass->ahead += 64;
+}
+
+/// Asks for the lines of the next page that the products of the columns before `column` left out.
+CK_INLINE void prefetch_rest(ck_panel_pass *pass, int64_t column) {
+  if (pass->ahead == NULL) return;
+  const ck_latent_shape *shape = &pass->step->shape;
+  int64_t share = ck_latent_page_bytes(shape) / 64 * column / ck_columns(shape) * 64;
+  while (pass->ahead - (const char *)pass->step->next < share) prefetch_line(pass);
 }
 
 /// Calls `tile` for all lanes, as many at a time as a tile takes; its last argument is constant.

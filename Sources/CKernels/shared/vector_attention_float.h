@@ -10,6 +10,7 @@ CK_INLINE void score_tile(ck_panel_pass *pass, ck_attention_form form, int64_t s
   const char *latents = (const char *)pass->step->page + slot / g * columns * 4;
   const char *query = pass->queries;
   lanes sums[CK_SCORE_SLOTS];
+#pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) sums[t] = lanes_broadcast(0.0f);
   for (int64_t column = 0; column < columns; column += g, latents += 4 * g) {
     lanes first = lanes_load_all((const float *)(const void *)query), second = first;
@@ -18,6 +19,7 @@ CK_INLINE void score_tile(ck_panel_pass *pass, ck_attention_form form, int64_t s
       second = lanes_load_all((const float *)(const void *)query);
       query += 64;
     }
+#pragma unroll
     for (int t = 0; t < CK_SCORE_SLOTS; t++) {
       words latent = words_broadcast(latents + (t / g * columns + t % g) * 4);
       if (form == CK_ATTEND_BFLOAT16) {
@@ -32,6 +34,7 @@ CK_INLINE void score_tile(ck_panel_pass *pass, ck_attention_form form, int64_t s
       }
     }
   }
+#pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) lanes_store_all(pass->scores + (slot + t) * 16, sums[t]);
 }
 
@@ -49,14 +52,16 @@ CK_INLINE void add_group(const ck_panel_pass *pass, ck_attention_form form, lane
   if (form != CK_ATTEND_FLOAT32) stored = words_turn_pairs(stored);
 #ifdef CK_DOT_BFLOAT16
   if (form == CK_ATTEND_ROUNDED) {
+#pragma unroll
     for (int h = 0; h < count; h++) {
       words weights = words_broadcast(&pass->weights[group * 16 + lane + h]);
-      sums[h] = words_dot_pairs(sums[h], weights, stored);
+      sums[h] = words_dot_pairs(sums[h], stored, weights);
     }
     return;
   }
 #endif
   const float *weights = pass->scores + group * ck_word_elements(form) * 16 + lane;
+#pragma unroll
   for (int h = 0; h < count; h++) {
     if (form == CK_ATTEND_FLOAT32) {
       sums[h] = lanes_multiply_add(lanes_broadcast(weights[h]), words_as_lanes(stored), sums[h]);
@@ -77,6 +82,7 @@ CK_INLINE void value_tile(ck_panel_pass *pass, ck_attention_form form, int64_t c
   uint32_t there = words_there(columns - column);
   lane_mask mask = lanes_mask(shape->rank - column);
   lanes sums[CK_VALUE_LANES];
+#pragma unroll
   for (int h = 0; h < count; h++) sums[h] = sum_before(pass, lane + h, column, mask);
   // Only the first and the last group have slots that nobody sees, perhaps never written.
   int64_t group = pass->low / g, last = (pass->high - 1) / g;
@@ -84,11 +90,15 @@ CK_INLINE void value_tile(ck_panel_pass *pass, ck_attention_form form, int64_t c
   add_group(pass, form, sums, latents + group * stride,
             words_mask(there & words_seen(pass, group, g)), group, lane, count);
   word_mask whole = words_mask(there);
-  for (group++; group < last; group++)
+  int prefetches = lane == 0 && pass->ahead != NULL;
+  for (group++; group < last; group++) {
+    if (prefetches) prefetch_line(pass);
     add_group(pass, form, sums, latents + group * stride, whole, group, lane, count);
+  }
   if (group == last)
     add_group(pass, form, sums, latents + group * stride,
               words_mask(there & words_seen(pass, group, g)), group, lane, count);
+#pragma unroll
   for (int h = 0; h < count; h++)
     lanes_store(pass->sums + (lane + h) * shape->rank + column, sums[h], mask);
 }
@@ -109,7 +119,7 @@ CK_INLINE void panel_of_form(ck_panel_pass *pass, ck_attention_form form) {
   }
 #endif
   for (int64_t column = 0; column < pass->step->shape.rank; column += 16) {
-    prefetch_share(pass, column);
+    prefetch_rest(pass, column);
     CK_FOR_VALUE_LANES(pass, value_tile, form, column);
   }
 }

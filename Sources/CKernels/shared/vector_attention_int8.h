@@ -12,9 +12,11 @@ CK_INLINE void whole_scores(const ck_panel_pass *pass, int part, int64_t from, i
   const char *latents = (const char *)pass->step->page + (slot / 4 * columns + from) * 4;
   const int32_t *offsets = ck_factors_of(shape, pass->step->page)->offset[part] + slot;
   const char *query = pass->queries + from * 16;
+#pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) sums[t] = words_broadcast(offsets + t);
   for (int64_t column = from; column < to; column += 4, latents += 16, query += 64) {
     words bytes = words_load(query, words_mask(0xFFFF));
+#pragma unroll
     for (int t = 0; t < CK_SCORE_SLOTS; t++)
       sums[t] =
           words_dot(sums[t], bytes, words_broadcast(latents + (t / 4 * columns + t % 4) * 4));
@@ -30,12 +32,14 @@ CK_INLINE void score_tile(ck_panel_pass *pass, int64_t slot) {
   lanes scores[CK_SCORE_SLOTS];
   lanes factor = lanes_load_all(query_factors);
   whole_scores(pass, 0, 0, rank, slot, sums);
+#pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) {
     lanes both = lanes_multiply(lanes_broadcast(factors->scale[0][slot + t]), factor);
     scores[t] = lanes_multiply(both, words_to_floats(sums[t]));
   }
   factor = lanes_load_all(query_factors + CK_PANEL_LANES);
   whole_scores(pass, 1, rank, ck_columns(shape), slot, sums);
+#pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) {
     lanes both = lanes_multiply(lanes_broadcast(factors->scale[1][slot + t]), factor);
     scores[t] = lanes_multiply_add(both, words_to_floats(sums[t]), scores[t]);
@@ -77,12 +81,15 @@ CK_INLINE void value_tile(ck_panel_pass *pass, int64_t column, int64_t lane, int
   word_mask there = words_mask(words_there(columns - column));
   lane_mask mask = lanes_mask(shape->rank - column);
   words sums[CK_VALUE_LANES];
+#pragma unroll
   for (int h = 0; h < count; h++) sums[h] = words_zero();
   for (int64_t group = pass->low / 4; group * 4 < pass->high; group++) {
     words stored = words_turn_fours(words_load(latents + group * columns * 4, there));
+#pragma unroll
     for (int h = 0; h < count; h++)
       sums[h] = words_dot(sums[h], words_broadcast(&pass->weights[group * 16 + lane + h]), stored);
   }
+#pragma unroll
   for (int h = 0; h < count; h++) {
     lanes scale = lanes_broadcast(pass->weight_scale[lane + h]);
     lanes sum = lanes_multiply_add(scale, words_to_floats(sums[h]),
@@ -97,7 +104,7 @@ static void int8_panel(ck_panel_pass *pass) {
   softmax(pass, 4);
   round_weights(pass);
   for (int64_t column = 0; column < pass->step->shape.rank; column += 16) {
-    prefetch_share(pass, column);
+    prefetch_rest(pass, column + 16);
     CK_FOR_VALUE_LANES(pass, value_tile, column);
   }
 }
