@@ -32,9 +32,8 @@ struct ActivationBuffers {
   /// Attention-weighted latents [rows, heads * latentRank], then values [rows, heads * value].
   let attended: Rows
   let values: Rows
-  /// Per task of the attention: scores [headGroup, 64] and running softmax [3, headGroup].
-  let scores: [Rows]
-  let softmax: [Rows]
+  /// What the passes over the pages work in.
+  let scan: LatentScanBuffers
 
   /// Gate and up projection of the dense or shared feed-forward [rows, intermediate].
   let gate: Rows
@@ -91,15 +90,7 @@ struct ActivationBuffers {
     latent = arena.rows(rows, width: latentWidth)
     attended = arena.rows(rows, width: heads * c.latentRank)
     values = arena.rows(rows, width: heads * c.valueWidth)
-    let group = LatentAttention.headGroup
-    var scores: [Rows] = []
-    var softmax: [Rows] = []
-    for _ in 0..<threads {
-      scores.append(arena.rows(group, width: LatentStorage.tokensPerPage))
-      softmax.append(arena.rows(3, width: group))
-    }
-    self.scores = scores
-    self.softmax = softmax
+    scan = LatentScanBuffers(c, rows: rows, threads: threads, arena: arena)
     let widest = max(c.intermediateSize, c.expertIntermediateSize * c.sharedExpertCount)
     gate = arena.rows(rows, width: widest)
     up = arena.rows(rows, width: widest)

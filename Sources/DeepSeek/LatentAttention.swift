@@ -34,8 +34,6 @@ struct LatentAttention: Sendable {
 
   /// The norms over low-rank states use this whatever `rms_norm_eps` says.
   static let latentEpsilon: Float = 1e-6
-  /// Heads, of one row or of several rows of a sequence, that share a pass over the pages.
-  static let headGroup = 16
 }
 
 /// What the attention of every layer shares.
@@ -45,6 +43,7 @@ struct AttentionContext: Sendable {
   let embedding: RotaryEmbedding
   let backend: Backend
   let storage: LatentStorage
+  let kernels: AttentionKernels
 
   init(_ c: ModelConfiguration, backend: Backend, storage: LatentStorage) {
     heads = c.headCount
@@ -53,6 +52,7 @@ struct AttentionContext: Sendable {
     embedding = RotaryEmbedding(c)
     self.backend = backend
     self.storage = storage
+    kernels = AttentionKernels(backend.kernels, layout: storage.shape.layout)
   }
 }
 

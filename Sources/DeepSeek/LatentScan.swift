@@ -1,8 +1,9 @@
 // Scores and weighted latents: the pass over a sequence's pages.
 //
-// Rows x heads are one matrix against the latents of a page, which are read once for all of them.
-// Pages are walked in order with a running softmax, and every row of the matrix is computed as if
-// it were alone, so it does not matter which rows share a pass.
+// Rows x heads of a sequence are one matrix against its pages. A context is cut into parts at fixed
+// positions, each part is walked in order with a running softmax, and the parts are merged in
+// order: every row and head is computed as if it were alone, whoever computes which part, so
+// neither the thread count nor the rows that share a pass can change a bit.
 
 import Compute
 
@@ -12,19 +13,24 @@ struct LatentScan: ParallelWork {
   private let layer: Int
   private let storage: LatentStorage
   private let backend: Backend
+  private let kernels: AttentionKernels
   private let heads: Int
-  private let rank: Int
   private let scale: Float
-  /// Absorbed queries [rows, heads * (rank + rope)], and what they find [rows, heads * rank].
+  /// Absorbed queries [rows * heads, rank + rope], and what they find [rows * heads, rank].
   private let query: Rows
   private let attended: Rows
-  /// Per task.
-  private let scores: [Rows]
-  private let softmax: [Rows]
-  /// Heads of a row are taken in so many groups, or so many rows together.
-  private let groups: Int
-  private let rowsPerPass: Int
-  private let tasks: Int
+  private let buffers: LatentScanBuffers
+  private let isParallel: Bool
+  private var phase = Phase.group(first: 0)
+
+  /// Pages of a part: the context of a single row is shared out among threads by parts. Small
+  /// enough to balance them, large enough for the merging not to count.
+  static let pagesPerPart = 4
+  private static let tokensPerPart = pagesPerPart * LatentStorage.tokensPerPage
+  /// About what one thread does.
+  private static let multiplyAddsPerNanosecond = 24
+  /// Lanes that are merged by one task.
+  private static let lanesPerMerge = 4
 
   init(
     batch: ForwardBatch, layer: Int, _ context: AttentionContext, _ buffers: ActivationBuffers
@@ -32,94 +38,179 @@ struct LatentScan: ParallelWork {
     self.batch = batch
     self.layer = layer
     (storage, backend, heads) = (context.storage, context.backend, context.heads)
-    rank = context.widths.rank
+    kernels = context.kernels
     scale = Float(context.embedding.softmaxScale)
-    (query, attended) = (buffers.absorbedQuery, buffers.attended)
-    (scores, softmax) = (buffers.scores, buffers.softmax)
-    groups = (heads + LatentAttention.headGroup - 1) / LatentAttention.headGroup
-    rowsPerPass = max(1, LatentAttention.headGroup / heads)
+    query = buffers.absorbedQuery.split(into: heads)
+    attended = buffers.attended.split(into: heads)
+    self.buffers = buffers.scan
     let positions = batch.positions.reduce(0) { $0 + $1 + 1 }
-    tasks = backend.taskCount(
-      multiplyAdds: positions * heads * 2 * rank, atMost: batch.rowCount * groups)
+    isParallel = backend.isWorthSplitting(
+      cost: positions * heads * 2 * kernels.layout.rank / Self.multiplyAddsPerNanosecond)
   }
 
   /// Fills `attended` with the softmax-weighted latents of every row and head.
-  func run() { backend.pool.run(tasks: tasks, self) }
+  func run() {
+    listGroups()
+    let parts = buffers.groups.reduce(0) { $0 + $1.parts.count }
+    let longest = buffers.groups.reduce(0) { max($0, $1.parts.count) }
+    if isParallel, longest * buffers.slotCount > parts {
+      runParts()
+    } else {
+      runGroups()
+    }
+  }
 
-  func perform(task: Int) {
-    // Later rows have longer contexts: dealing passes out in turn balances the tasks.
-    var turn = 0
+  /// Some rows each, with all heads; or, of many heads, some of one row.
+  private func listGroups() {
+    buffers.groups.removeAll(keepingCapacity: true)
+    let limit = LatentScanBuffers.lanesPerGroup
     var row = 0
     while row < batch.rowCount {
-      let rows = row..<batch.endOfRun(from: row, atMost: rowsPerPass)
-      for group in 0..<groups {
-        if turn % tasks == task {
-          let first = group * LatentAttention.headGroup
-          scan(rows, first..<min(first + LatentAttention.headGroup, heads), task: task)
-        }
-        turn += 1
+      let end = batch.endOfRun(from: row, atMost: max(1, limit / heads))
+      for head in stride(from: 0, to: heads, by: limit) {
+        let count = end - row > 1 ? (end - row) * heads : min(limit, heads - head)
+        let first = batch.segment(ofRow: row).firstVisible / Self.tokensPerPart
+        buffers.groups.append(
+          LatentGroup(
+            row: row,
+            lanes: AttentionLanes(
+              position: batch.positions[row], firstHead: head, heads: heads, count: count),
+            firstLane: row * heads + head,
+            parts: first..<batch.positions[end - 1] / Self.tokensPerPart + 1))
       }
-      row = rows.upperBound
+      row = end
     }
   }
 
-  /// Rows of one sequence, with some heads if it is one row and all of them if there are more.
-  private func scan(_ rows: Range<Int>, _ someHeads: Range<Int>, task: Int) {
-    let parts = someHeads.lowerBound..<(rows.count - 1) * heads + someHeads.upperBound
-    let pass = Pass(
-      query: query.rows(rows).split(into: heads).rows(parts),
-      attended: attended.rows(rows).split(into: heads).rows(parts),
-      scores: scores[task], state: softmax[task])
-    pass.state.rows(0..<1).fill(-.infinity)
-    pass.state.rows(1..<2).fill(0)
+  /// Every group is one task, which merges as it goes.
+  private func runGroups() {
+    for first in stride(from: 0, to: buffers.groups.count, by: buffers.slotCount) {
+      run(min(buffers.slotCount, buffers.groups.count - first), .group(first: first))
+    }
+  }
+
+  /// Every part of a group is a task: some parts at a time, which are then merged in order.
+  private func runParts() {
+    var (group, part) = (0, buffers.groups[0].parts.lowerBound)
+    while group < buffers.groups.count {
+      let first = group
+      buffers.items.removeAll(keepingCapacity: true)
+      while group < buffers.groups.count, buffers.items.count < buffers.slotCount {
+        buffers.items.append(LatentScanItem(group: group, part: part))
+        part += 1
+        if part == buffers.groups[group].parts.upperBound {
+          group += 1
+          if group < buffers.groups.count { part = buffers.groups[group].parts.lowerBound }
+        }
+      }
+      runItems(firstGroup: first)
+    }
+  }
+
+  private func runItems(firstGroup: Int) {
+    let groups = buffers.items[buffers.items.count - 1].group - firstGroup + 1
+    let chunks = LatentScanBuffers.lanesPerGroup / Self.lanesPerMerge
+    run(groups, .packing(first: firstGroup))
+    run(buffers.items.count, .part(firstGroup: firstGroup))
+    run(groups * chunks, .merging(firstGroup: firstGroup, chunks: chunks))
+  }
+
+  // MARK: - Steps
+
+  /// Packs the queries of a group into those of a slot.
+  private func pack(_ group: LatentGroup, slot: Int) {
+    let panels = buffers.queries(slot: slot, kernels)
+    let width = AttentionLanes.width
+    for panel in 0..<group.lanes.panels {
+      let lanes = panel * width..<min((panel + 1) * width, group.lanes.count)
+      let rows = group.firstLane + lanes.lowerBound..<group.firstLane + lanes.upperBound
+      kernels.pack(query.rows(rows), into: panels, panel: panel)
+    }
+  }
+
+  /// Walks one part of a group's context.
+  private func scan(_ group: LatentGroup, part: Int, queriesOf querySlot: Int, slot: Int) {
     let size = LatentStorage.tokensPerPage
-    let segment = batch.segment(ofRow: rows.lowerBound)
-    let firstPage = segment.firstVisible / size
-    for number in firstPage...batch.positions[rows.upperBound - 1] / size {
-      let page = segment.pages[number]
-      let lowest = max(segment.firstVisible - number * size, 0)
-      let isFirst = number == firstPage
-      if batch.positions[rows.lowerBound] + 1 >= (number + 1) * size || rows.count == 1 {
-        let end = min(batch.positions[rows.lowerBound] + 1 - number * size, size)
-        step(pass, 0..<parts.count, page, lowest..<end, isFirst: isFirst)
-      } else {
-        for row in rows where batch.positions[row] >= number * size {
-          let part = (row - rows.lowerBound) * heads
-          let end = min(batch.positions[row] + 1 - number * size, size)
-          step(pass, part..<part + heads, page, lowest..<end, isFirst: isFirst)
-        }
+    let segment = batch.segment(ofRow: group.row)
+    let queries = buffers.queries(slot: querySlot, kernels)
+    let sums = buffers.sums(slot: slot)
+    let lastPage = group.lanes.lastPosition / size
+    let first = max(segment.firstVisible / size, part * Self.pagesPerPart)
+    for number in first...min(lastPage, (part + 1) * Self.pagesPerPart - 1) {
+      let next = number < lastPage ? segment.pages[number + 1] : nil
+      unsafe kernels.step(
+        storage.latents(segment.pages[number], layer: layer),
+        next: next.map { unsafe storage.latents($0, layer: layer) }, position: number * size,
+        firstSlot: max(segment.firstVisible - number * size, 0), lanes: group.lanes,
+        queries: queries, scale: scale, startsPart: number == first, into: sums)
+    }
+  }
+
+  /// Adds one part to what some lanes of the group found in the parts before it.
+  private func merge(_ group: LatentGroup, part: Int, slot: Int, lanes: Range<Int>) {
+    let sums = buffers.sums(slot: slot)
+    for lane in lanes {
+      kernels.merge(
+        sums, lane: lane, of: group.lanes, isFirst: part == group.parts.lowerBound,
+        end: (part + 1) * Self.tokensPerPart, into: attended, state: buffers.state,
+        row: group.firstLane + lane)
+    }
+  }
+
+  // MARK: - Tasks
+
+  /// What the tasks of an operation do; groups and items count from the operation's first. All in
+  /// one type, so that nothing has to be made when a context first grows to several parts.
+  private enum Phase {
+    /// Everything for one group.
+    case group(first: Int)
+    /// The queries of one group.
+    case packing(first: Int)
+    /// One item.
+    case part(firstGroup: Int)
+    /// All items of one group, for some of its lanes.
+    case merging(firstGroup: Int, chunks: Int)
+  }
+
+  func perform(task: Int) {
+    switch phase {
+    case .group(let first):
+      let group = buffers.groups[first + task]
+      pack(group, slot: task)
+      for part in group.parts {
+        scan(group, part: part, queriesOf: task, slot: task)
+        merge(group, part: part, slot: task, lanes: 0..<group.lanes.count)
       }
-    }
-    for part in 0..<parts.count {
-      Elementwise.scale(pass.attended, row: part, by: 1 / pass.state[1, part])
+    case .packing(let first):
+      pack(buffers.groups[first + task], slot: task)
+    case .part(let firstGroup):
+      let item = buffers.items[task]
+      scan(
+        buffers.groups[item.group], part: item.part, queriesOf: item.group - firstGroup,
+        slot: task)
+    case .merging(let firstGroup, let chunks):
+      let (index, chunk) = task.quotientAndRemainder(dividingBy: chunks)
+      mergeItems(ofGroup: firstGroup + index, chunk: chunk)
     }
   }
 
-  /// What one pass works on: a row per (row, head).
-  private struct Pass {
-    let query: Rows
-    let attended: Rows
-    let scores: Rows
-    let state: Rows
+  private func mergeItems(ofGroup number: Int, chunk: Int) {
+    let group = buffers.groups[number]
+    let first = chunk * Self.lanesPerMerge
+    guard first < group.lanes.count else { return }
+    let lanes = first..<min(first + Self.lanesPerMerge, group.lanes.count)
+    for (slot, item) in buffers.items.enumerated() where item.group == number {
+      merge(group, part: item.part, slot: slot, lanes: lanes)
+    }
   }
 
-  /// Some of the pass's rows take in some slots of a page.
-  private func step(
-    _ pass: Pass, _ parts: Range<Int>, _ page: PageIndex, _ slots: Range<Int>, isFirst: Bool
-  ) {
-    let kernels = backend.kernels
-    let scores = pass.scores.rows(parts).columns(0..<slots.count)
-    let state = pass.state.columns(parts)
-    let keys = storage.matrix(page, layer: layer, columns: pass.query.width)
-    kernels.project(keys, outputs: slots, pass.query.rows(parts), into: scores)
-    kernels.softmaxStep(scores, scale: scale, state: state)
-    let latents = storage.matrix(page, layer: layer, columns: rank)
-    let sums = pass.attended.rows(parts)
-    if isFirst {
-      kernels.linearTransposed(latents, inputs: slots, scores, into: sums)
+  private func run(_ tasks: Int, _ phase: Phase) {
+    var work = self
+    work.phase = phase
+    if isParallel {
+      backend.pool.run(tasks: tasks, work)
     } else {
-      kernels.linearTransposed(
-        latents, inputs: slots, scores, carry: state.rows(2..<3), into: sums)
+      for task in 0..<tasks { work.perform(task: task) }
     }
   }
 }

@@ -20,14 +20,14 @@ public struct LatentShape: Equatable, Sendable {
   /// Elements of the latent, and of the rope key behind it.
   public let latentRank: Int
   public let ropeWidth: Int
-  /// float32 or bfloat16.
-  public let format: ElementFormat
+  /// How they are stored.
+  public let format: LatentFormat
   /// Elements of the hidden state that each page keeps for the MTP modules; 0 where there are none.
   public let hiddenWidth: Int
 
   /// The shape of a model with these dimensions.
   public init(
-    layerCount: Int, latentRank: Int, ropeWidth: Int, format: ElementFormat, hiddenWidth: Int = 0
+    layerCount: Int, latentRank: Int, ropeWidth: Int, format: LatentFormat, hiddenWidth: Int = 0
   ) {
     self.layerCount = layerCount
     self.latentRank = latentRank
@@ -37,60 +37,68 @@ public struct LatentShape: Equatable, Sendable {
   }
 
   /// What the tokens of a model leave behind.
-  public init(_ configuration: ModelConfiguration, format: ElementFormat) {
+  public init(_ configuration: ModelConfiguration, format: LatentFormat) {
     self.init(
       layerCount: configuration.layerCount + configuration.mtpLayerCount,
       latentRank: configuration.latentRank, ropeWidth: configuration.ropeWidth, format: format,
       hiddenWidth: configuration.mtpLayerCount > 0 ? configuration.hiddenSize : 0)
   }
 
-  /// Elements per token and layer.
-  public var width: Int { latentRank + ropeWidth }
-  public var bytesPerToken: Int { layerCount * format.byteCount(of: width) }
-  /// The latents of one layer in a page.
-  var layerBytes: Int { format.byteCount(of: LatentStorage.tokensPerPage * width) }
+  /// One layer's part of a page.
+  var layout: LatentPageLayout {
+    LatentPageLayout(rank: latentRank, rope: ropeWidth, format: format)
+  }
+  /// Bytes per token of all layers.
+  public var bytesPerToken: Int { layerCount * layout.byteCount / LatentStorage.tokensPerPage }
+  /// Bytes of a page, hidden state included, in whole cache lines.
   public var bytesPerPage: Int {
-    layerCount * layerBytes + hiddenWidth * MemoryLayout<Float>.stride
+    let bytes = layerCount * layout.byteCount + hiddenWidth * MemoryLayout<Float>.stride
+    return (bytes + 63) / 64 * 64
   }
 }
 
 /// One allocation of `pageCount` pages; a page holds the latents of 64 consecutive positions of one
-/// sequence, layer after layer: [layers, 64, width]; then the float32 hidden state of the position
-/// that was computed last in this page, [hidden].
+/// sequence, layer after layer; then the float32 hidden state of the position that was computed
+/// last in this page, [hidden].
 @safe
 public final class LatentStorage: @unchecked Sendable {
   // Unchecked: the engine thread writes rows before the pool's threads read them in the same step.
   /// Positions per page.
-  public static let tokensPerPage = 64
+  public static let tokensPerPage = LatentPageLayout.slotCount
 
   /// What each token leaves behind.
   public let shape: LatentShape
   /// Pages of the one allocation.
   public let pageCount: Int
   private let bytes: UnsafeMutableRawPointer
+  private let layout: LatentPageLayout
+  private let bytesPerPage: Int
 
   /// The system hands out the memory page by page as it is first written.
   public init(shape: LatentShape, pageCount: Int) {
     precondition(pageCount > 0, "an empty pool serves nobody")
-    precondition(shape.format == .float32 || shape.format == .bfloat16, "latent format")
     self.shape = shape
     self.pageCount = pageCount
-    unsafe bytes = .allocate(byteCount: shape.bytesPerPage * pageCount, alignment: 64)
+    layout = shape.layout
+    bytesPerPage = shape.bytesPerPage
+    unsafe bytes = .allocate(byteCount: bytesPerPage * pageCount, alignment: 64)
   }
 
   deinit { unsafe bytes.deallocate() }
 
-  private func layerBytes(_ page: PageIndex, layer: Int) -> UnsafeMutableRawPointer {
+  private func layerBytes(_ page: PageIndex, layer: Int) -> UnsafeMutableRawBufferPointer {
     precondition(page.rawValue >= 0 && page.rawValue < pageCount, "page out of bounds")
     precondition(layer >= 0 && layer < shape.layerCount, "layer out of bounds")
-    return unsafe bytes + page.rawValue * shape.bytesPerPage + layer * shape.layerBytes
+    return unsafe UnsafeMutableRawBufferPointer(
+      start: bytes + page.rawValue * bytesPerPage + layer * layout.byteCount,
+      count: layout.byteCount)
   }
 
   private func hiddenBytes(_ page: PageIndex) -> UnsafeMutableRawBufferPointer {
     precondition(page.rawValue >= 0 && page.rawValue < pageCount, "page out of bounds")
-    let start = unsafe bytes + page.rawValue * shape.bytesPerPage
+    let start = unsafe bytes + page.rawValue * bytesPerPage
     return unsafe UnsafeMutableRawBufferPointer(
-      start: start + shape.layerCount * shape.layerBytes,
+      start: start + shape.layerCount * layout.byteCount,
       count: shape.hiddenWidth * MemoryLayout<Float>.stride)
   }
 
@@ -111,31 +119,23 @@ public final class LatentStorage: @unchecked Sendable {
     }
   }
 
-  /// Copies the first `slots` rows of every layer from one page to another.
+  /// Copies the first `slots` tokens of every layer from one page to another, whose further slots
+  /// may change.
   func copy(slots: Int, from source: PageIndex, to target: PageIndex) {
-    precondition(slots >= 0 && slots <= Self.tokensPerPage, "slots out of bounds")
-    let size = shape.format.byteCount(of: slots * shape.width)
     for layer in 0..<shape.layerCount {
-      unsafe layerBytes(target, layer: layer).copyMemory(
-        from: layerBytes(source, layer: layer), byteCount: size)
+      unsafe layout.copy(
+        slots: slots, from: UnsafeRawBufferPointer(layerBytes(source, layer: layer)),
+        to: layerBytes(target, layer: layer))
     }
   }
 
   /// Stores the latent row of the token in slot `slot` (0 to 63) of a page.
   func write(_ row: Rows, row index: Int, page: PageIndex, slot: Int, layer: Int) {
-    precondition(slot >= 0 && slot < Self.tokensPerPage, "slot out of bounds")
-    let size = shape.format.byteCount(of: shape.width)
-    let target = unsafe UnsafeMutableRawBufferPointer(
-      start: layerBytes(page, layer: layer) + slot * size, count: size)
-    unsafe Elementwise.encode(row, row: index, as: shape.format, into: target)
+    unsafe layout.encode(row, row: index, slot: slot, into: layerBytes(page, layer: layer))
   }
 
-  /// The first `columns` elements of each of the 64 rows of a page: all of them are the keys, the
-  /// first `latentRank` the values. Slots not yet written hold anything.
-  func matrix(_ page: PageIndex, layer: Int, columns: Int) -> MatrixView {
-    return unsafe MatrixView(
-      format: shape.format, rows: Self.tokensPerPage, columns: columns, rowStride: shape.width,
-      bytes: UnsafeRawBufferPointer(
-        start: layerBytes(page, layer: layer), count: shape.layerBytes))
+  /// One layer of a page. Slots not yet written hold anything.
+  func latents(_ page: PageIndex, layer: Int) -> UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(layerBytes(page, layer: layer))
   }
 }

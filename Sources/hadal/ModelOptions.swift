@@ -3,12 +3,7 @@
 import ArgumentParser
 import Compute
 
-enum LatentType: String, ExpressibleByArgument, CaseIterable {
-  case bf16
-  case f32
-
-  var format: ElementFormat { self == .bf16 ? .bfloat16 : .float32 }
-}
+extension LatentFormat: ExpressibleByArgument {}
 
 enum Precision: String, ExpressibleByArgument, CaseIterable {
   case fast
@@ -30,7 +25,7 @@ struct ModelOptions: ParsableArguments {
   var kvTokens: Int?
 
   @Option(help: "Format of cached latents. Default: bf16, f32 with --precision reference.")
-  var kvType: LatentType?
+  var kvType: LatentFormat?
 
   @Option(help: "Sequences computed side by side; others wait.")
   var maxSequences = 8
@@ -58,8 +53,8 @@ struct ModelOptions: ParsableArguments {
   @Flag(help: "Forget prompts and answers at their end instead of caching them.")
   var noPrefixCache = false
 
-  var latentFormat: ElementFormat {
-    kvType?.format ?? (precision == .reference ? .float32 : .bfloat16)
+  var latentFormat: LatentFormat {
+    kvType ?? (precision == .reference ? .float32 : .bfloat16)
   }
 
   func validate() throws {
@@ -70,8 +65,9 @@ struct ModelOptions: ParsableArguments {
     guard (1...10_000).contains(targetStepMs) else {
       throw ValidationError("--target-step-ms \(targetStepMs) is not from 1 to 10000")
     }
-    if precision == .reference, kvType == .bf16 {
-      throw ValidationError("--precision reference keeps latents in f32, not --kv-type bf16")
+    if precision == .reference, let kvType, kvType != .float32 {
+      throw ValidationError(
+        "--precision reference keeps latents in f32, not --kv-type \(kvType.rawValue)")
     }
   }
 

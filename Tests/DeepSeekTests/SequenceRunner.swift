@@ -11,7 +11,7 @@ struct SequenceRunner {
 
   init(
     directory: String, tier: KernelTier? = nil, threads: Int = 1,
-    latents: ElementFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
+    latents: LatentFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
   ) throws {
     try self.init(
       try Checkpoint.open(directory: directory), tier: tier, threads: threads, latents: latents,

@@ -98,4 +98,6 @@ void ck_encode_bfloat16(const float *x, int64_t count, uint16_t *y);
 /// y[i] += factor * x[i], one rounding for the product and one for the sum.
 void ck_add_scaled(const float *x, float factor, int64_t count, float *y);
 
+#include "ck_attention.h"
+
 #endif

@@ -1,0 +1,15 @@
+// Latent attention over int8 for processors with AVX-512 VNNI.
+
+#if defined(__x86_64__)
+
+#pragma clang attribute push( \
+  __attribute__((target("avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c"))), \
+  apply_to = function)
+#define CK_TIER avx512_vnni
+#define CK_DOT_INT8
+#include "../avx512/words.h"
+
+#include "../shared/vector_attention_int8.h"
+#pragma clang attribute pop
+
+#endif
