@@ -131,6 +131,29 @@ struct ParityTests {
     #expect(batched == reference, "beside another sequence")
   }
 
+  @Test("a long context is shared out among threads, and stays the same", arguments: fastForms)
+  func longContext(form: (latents: LatentFormat, roundsInputs: Bool)) throws {
+    let directory = try ParityCase("parity/v3_mtp").directory
+    let tokens = (0..<1000).map { Int32($0 * 7 % 50) }
+    func run(threads: Int, chunk: Int) throws -> [UInt32] {
+      let runner = try SequenceRunner(
+        directory: directory, threads: threads, latents: form.latents,
+        roundsInputs: form.roundsInputs, pageCount: 16)
+      runner.forEachRow(Array(tokens[..<960]), chunk: chunk) { _, _ in }
+      // One row alone, as an answer grows.
+      runner.model.decode(runner.batch(tokens[960..<961], at: 960))
+      runner.model.decode(runner.batch(tokens[961...], at: 961))
+      var bits: [UInt32] = []
+      runner.model.logits(.decode, ofRows: Array(0..<16)).withRow(15) {
+        bits = array($0).map(\.bitPattern)
+      }
+      return bits
+    }
+    let expected = try run(threads: 1, chunk: 256)
+    #expect(try run(threads: 2, chunk: 100) == expected)
+    #expect(try run(threads: 3, chunk: 33) == expected)
+  }
+
   /// The same tokens, with rows of a second sequence before and after them in each pass.
   private func batchedBits(
     _ parity: ParityCase, _ tokens: [Int32], _ runner: SequenceRunner
