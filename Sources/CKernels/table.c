@@ -6,16 +6,10 @@
 #include "shared/panel_tiers.h"
 #include "shared/tiers.h"
 
-/// A tier by its instructions for products and for the rest.
-#define CK_TABLE(tier, rest)                                              \
-  static const ck_kernels tier##_kernels = {                              \
-      .linear = ck_linear_##tier,                                         \
-      .linear_rounded = ck_linear_rounded_##tier,                         \
-      .linear_transposed = ck_linear_transposed_##tier,                   \
-      .softmax_step = ck_softmax_step_##rest,                             \
-      .rms_norm = ck_rms_norm_##rest,                                     \
-      .gated_unit = ck_gated_unit_##rest,                                 \
-  }
+/// A tier's operations on single rows.
+#define CK_ROWWISE_TABLE(tier)                                                              \
+  static const ck_kernels tier##_kernels = {.rms_norm = ck_rms_norm_##tier,                 \
+                                            .gated_unit = ck_gated_unit_##tier}
 
 /// A tier's products with panels, those of rounded inputs, and its encoding of inputs.
 #define CK_PANEL_TABLE(tier, rounded, encoder)                                                  \
@@ -27,13 +21,12 @@
       .encode = ck_encode_##encoder,                                                            \
   }
 
-CK_TABLE(scalar, scalar);
+CK_ROWWISE_TABLE(scalar);
 CK_PANEL_TABLE(scalar, scalar, scalar);
 
 #if defined(__x86_64__)
-CK_TABLE(avx2, avx2);
-CK_TABLE(avx512, avx512);
-CK_TABLE(avx512_bf16, avx512);
+CK_ROWWISE_TABLE(avx2);
+CK_ROWWISE_TABLE(avx512);
 CK_PANEL_TABLE(avx2, scalar, avx2);
 CK_PANEL_TABLE(avx512, scalar, avx512);
 CK_PANEL_TABLE(avx512, avx512_bf16, avx512_bf16);
@@ -47,7 +40,7 @@ static const ck_kernels *vector_kernels_of(ck_tier tier) {
   if (tier == CK_AVX2 && avx2) return &avx2_kernels;
   if (tier == CK_AVX512 && avx512) return &avx512_kernels;
   if (tier == CK_AVX512_BF16 && avx512 && __builtin_cpu_supports("avx512bf16"))
-    return &avx512_bf16_kernels;
+    return &avx512_kernels;
   return NULL;
 }
 #else

@@ -1,1 +1,2 @@
+// xxHash as the system has it.
 #include <xxhash.h>

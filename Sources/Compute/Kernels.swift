@@ -77,7 +77,7 @@ public struct Kernels: @unchecked Sendable {
       case .int8By256: .q4_K
       }
     unsafe panels.pointee.encode(
-      x.outputs, Int64(x.width), y.encoding.kernelEncoding, format.panelFormat, y.raw)
+      x.raw, Int64(x.width), y.encoding.kernelEncoding, format.panelFormat, y.raw)
   }
 
   /// y[r, i] = sum over k of x[r, k] * matrix[i, k], for the rows i of some panels. `y` has all of
@@ -92,7 +92,7 @@ public struct Kernels: @unchecked Sendable {
     precondition(x.encoding == .float32 || x.encoding == takes, "inputs of another format")
     var raw = unsafe matrix.raw
     var inputs = unsafe x.raw
-    let outputs = unsafe y.columns(range.lowerBound * PackedMatrix.panelRows..<y.width).outputs
+    let outputs = unsafe y.columns(range.lowerBound * PackedMatrix.panelRows..<y.width).raw
     let (first, count) = (Int64(range.lowerBound), Int64(range.count))
     switch x.encoding {
     case .float32: unsafe panels.pointee.product_float32(&raw, first, count, &inputs, outputs)
@@ -100,72 +100,6 @@ public struct Kernels: @unchecked Sendable {
     case .int8By32: unsafe panels.pointee.product_int8_32(&raw, first, count, &inputs, outputs)
     case .int8By256: unsafe panels.pointee.product_int8_256(&raw, first, count, &inputs, outputs)
     }
-  }
-
-  /// y[r, i] = sum over k of x[r, k] * matrix[outputs[i], k], with x as it is.
-  public func linear(_ matrix: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
-    checkLinear(matrix, outputs, x, y)
-    var raw = unsafe matrix.raw
-    unsafe table.pointee.linear(
-      &raw, Int64(outputs.lowerBound), Int64(outputs.count), x.raw, y.raw)
-  }
-
-  /// The product with stored weights or latents: `linear`, with x rounded if wanted and they are in
-  /// bfloat16.
-  public func project(_ weights: MatrixView, outputs: Range<Int>, _ x: Rows, into y: Rows) {
-    guard roundsInputs, weights.format == .bfloat16, weights.columns <= CK_ROUNDED_COLUMNS else {
-      return linear(weights, outputs: outputs, x, into: y)
-    }
-    checkLinear(weights, outputs, x, y)
-    var raw = unsafe weights.raw
-    unsafe table.pointee.linear_rounded(
-      &raw, Int64(outputs.lowerBound), Int64(outputs.count), x.raw, y.raw)
-  }
-
-  private func checkLinear(_ matrix: MatrixView, _ outputs: Range<Int>, _ x: Rows, _ y: Rows) {
-    precondition(outputs.lowerBound >= 0 && outputs.upperBound <= matrix.rows, "outputs")
-    precondition(x.width == matrix.columns, "input width")
-    precondition(y.width == outputs.count && y.count == x.count, "output shape")
-  }
-
-  /// y[r, k] = sum over i of x[r, i] * matrix[inputs[i], k], for all columns k.
-  public func linearTransposed(
-    _ matrix: MatrixView, inputs: Range<Int>, _ x: Rows, into y: Rows
-  ) {
-    checkTransposed(matrix, inputs, x, y)
-    var raw = unsafe matrix.raw
-    unsafe table.pointee.linear_transposed(
-      &raw, Int64(inputs.lowerBound), Int64(inputs.count), x.raw, y.raw, nil)
-  }
-
-  /// y[r, k] = carry[r] * y[r, k] + sum over i of x[r, i] * matrix[inputs[i], k]. `carry` is one
-  /// row.
-  public func linearTransposed(
-    _ matrix: MatrixView, inputs: Range<Int>, _ x: Rows, carry: Rows, into y: Rows
-  ) {
-    checkTransposed(matrix, inputs, x, y)
-    precondition(carry.count == 1 && carry.width >= x.count, "carry")
-    var raw = unsafe matrix.raw
-    unsafe table.pointee.linear_transposed(
-      &raw, Int64(inputs.lowerBound), Int64(inputs.count), x.raw, y.raw, carry.pointer(row: 0))
-  }
-
-  private func checkTransposed(
-    _ matrix: MatrixView, _ inputs: Range<Int>, _ x: Rows, _ y: Rows
-  ) {
-    precondition(inputs.lowerBound >= 0 && inputs.upperBound <= matrix.rows, "inputs")
-    precondition(x.width == inputs.count, "input width")
-    precondition(y.width == matrix.columns && y.count == x.count, "output shape")
-  }
-
-  /// One step of a running softmax over the columns of `scores`, which become weights.
-  /// `state` has three rows (maximum, sum, carry), a column per row of `scores`; start it with
-  /// -infinity, 0 and anything.
-  public func softmaxStep(_ scores: Rows, scale: Float, state: Rows) {
-    precondition(state.count == 3 && state.width >= scores.count, "softmax state")
-    unsafe table.pointee.softmax_step(
-      scores.raw, Int64(scores.width), scale, state.pointer(row: 0), state.pointer(row: 1),
-      state.pointer(row: 2))
   }
 
   /// y = weight * x / sqrt(mean(x^2) + epsilon), row by row; `y` may be `x`.
@@ -243,24 +177,6 @@ public enum Elementwise {
       for row in 0..<y.count {
         unsafe ck_add_scaled(elements, 1, Int64(y.width), y.pointer(row: row))
       }
-    }
-  }
-
-  /// One row as stored latents: float32 as it is, or rounded to bfloat16 (to nearest even).
-  /// `bytes` holds exactly the encoded row.
-  public static func encode(
-    _ x: Rows, row: Int, as format: ElementFormat, into bytes: UnsafeMutableRawBufferPointer
-  ) {
-    precondition(bytes.count == format.byteCount(of: x.width), "encoded size")
-    let source = unsafe x.pointer(row: row)
-    switch format {
-    case .float32:
-      unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(start: source, count: bytes.count))
-    case .bfloat16:
-      unsafe ck_encode_bfloat16(
-        source, Int64(x.width), bytes.baseAddress!.assumingMemoryBound(to: UInt16.self))
-    default:
-      preconditionFailure("latents are stored as float32 or bfloat16")
     }
   }
 }

@@ -18,10 +18,6 @@ public struct Rows: @unchecked Sendable {
 
   var raw: ck_rows { unsafe ck_rows(elements: base, count: Int64(count), stride: Int64(stride)) }
 
-  var outputs: ck_outputs {
-    unsafe ck_outputs(elements: base, count: Int64(count), stride: Int64(stride))
-  }
-
   init(base: UnsafeMutablePointer<Float>, count: Int, width: Int, stride: Int) {
     unsafe self.base = base
     self.count = count

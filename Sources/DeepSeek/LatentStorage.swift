@@ -104,7 +104,14 @@ public final class LatentStorage: @unchecked Sendable {
 
   /// Keeps the hidden state of a position of the page.
   func writeHidden(_ row: Rows, row index: Int, page: PageIndex) {
-    unsafe Elementwise.encode(row, row: index, as: .float32, into: hiddenBytes(page))
+    precondition(row.width == shape.hiddenWidth, "width")
+    row.withRow(index) { span in
+      let kept = unsafe hiddenBytes(page)
+      for column in span.indices {
+        unsafe kept.storeBytes(
+          of: span[column], toByteOffset: column * MemoryLayout<Float>.stride, as: Float.self)
+      }
+    }
   }
 
   /// Reads the hidden state that the page keeps.

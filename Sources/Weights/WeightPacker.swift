@@ -6,13 +6,13 @@ import Platform
 
 /// Gives stored matrices their places in one piece of memory, and packs them.
 public final class WeightPacker: @unchecked Sendable {
+  // Unchecked: one thread places all matrices before others see it.
   private struct Job {
     let matrix: PackedMatrix
     let source: StoredMatrix
     let isTransposed: Bool
   }
 
-  // Unchecked: one thread places all matrices before others see it.
   private let memory: PackedMemory?
   private var jobs: [Job] = []
   /// What the matrices take, in bytes.

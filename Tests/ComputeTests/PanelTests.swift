@@ -181,6 +181,36 @@ struct PanelTests {
     }
   }
 
+  @Test("inputs beside bfloat16 weights are rounded to nearest even, NaN and infinities kept")
+  func rounding() throws {
+    let cases: [(Float, UInt32)] = [
+      (1, 0x3F80), (Float(bitPattern: 0x3F80_8000), 0x3F80),
+      (Float(bitPattern: 0x3F81_8000), 0x3F82), (Float(bitPattern: 0x3F80_8001), 0x3F81),
+      (.infinity, 0x7F80), (-.infinity, 0xFF80), (Float.greatestFiniteMagnitude, 0x7F80),
+      (Float.leastNormalMagnitude.nextDown, 0),
+    ]
+    let one: [UInt8] = [0x80, 0x3F]
+    let memory = try PackedMemory(byteCount: PackedMatrix.alignment)
+    let matrix = unsafe one.withUnsafeBytes { bytes in
+      let stored = unsafe StoredMatrix(
+        TensorView(format: .bfloat16, shape: [1, 1], bytes: bytes))
+      let matrix = PackedMatrix(stored, at: 0, of: memory)
+      matrix.pack(panel: 0, from: stored)
+      return matrix
+    }
+    let x = arena.rows(cases.count + 1, width: 1)
+    for (row, (value, _)) in cases.enumerated() { x[row, 0] = value }
+    x[cases.count, 0] = .nan
+    for tier in Self.tiers {
+      let y = try product(matrix, x, kernels(tier, fast: true))
+      for (row, (value, bits)) in cases.enumerated() {
+        #expect(y[row, 0] == Float(bitPattern: bits << 16), "\(value) \(tier)")
+      }
+      #expect(y[cases.count, 0].isNaN, "\(tier)")
+    }
+    _ = withExtendedLifetime(memory) { memory.byteCount }
+  }
+
   @Test("inputs that are zero, tiny, huge or no numbers encode alike in every tier")
   func extremes() throws {
     let special: [Float] = [

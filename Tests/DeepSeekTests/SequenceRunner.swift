@@ -20,7 +20,7 @@ struct SequenceRunner {
 
   init(
     _ checkpoint: Checkpoint, tier: KernelTier? = nil, threads: Int = 1,
-    latents: ElementFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
+    latents: LatentFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
   ) throws {
     let pool = try WorkerPool(threadCount: threads)
     let weights = try ModelWeights(checkpoint).packed(on: pool)

@@ -27,7 +27,7 @@ CK_INLINE __m512bh pair_of(const uint8_t *bytes) {
 }
 
 /// Where a tile writes: `panels` panels from `first` on.
-CK_INLINE void store_sums(const ck_panels *w, int64_t first, __m512 *sums, ck_outputs y, int panels,
+CK_INLINE void store_sums(const ck_panels *w, int64_t first, __m512 *sums, ck_rows y, int panels,
                           int rows) {
   for (int p = 0; p < panels; p++) {
     int64_t left = w->rows - (first + p) * CK_PANEL_ROWS;
@@ -39,7 +39,7 @@ CK_INLINE void store_sums(const ck_panels *w, int64_t first, __m512 *sums, ck_ou
 }
 
 CK_INLINE void bfloat16_tile(const ck_panels *w, int64_t first, const uint8_t *x, int64_t stride,
-                             ck_outputs y, int panels, int rows) {
+                             ck_rows y, int panels, int rows) {
   __m512 sums[TILE_ROWS];
   for (int s = 0; s < panels * rows; s++) sums[s] = _mm512_setzero_ps();
   const uint8_t *bytes = w->bytes + first * w->panel_bytes;
@@ -77,7 +77,7 @@ CK_INLINE void add_pair(__m512 *sums, __m512i weights, const uint8_t *x, int64_t
 }
 
 CK_INLINE void float8_tile(const ck_panels *w, int64_t panel, const uint8_t *x, int64_t stride,
-                           ck_outputs y, int panels, int rows) {
+                           ck_rows y, int panels, int rows) {
   __m512 totals[TILE_ROWS];
   for (int r = 0; r < rows; r++) totals[r] = _mm512_setzero_ps();
   const uint8_t *block = w->bytes + panel * w->panel_bytes;
@@ -128,7 +128,7 @@ CK_INLINE int64_t tile_panels(const ck_panels *w, int64_t left, int64_t rows) {
 }
 
 static void product_tile(const ck_panels *w, int64_t panel, const uint8_t *x, int64_t stride,
-                         ck_outputs y, int64_t panels, int64_t rows) {
+                         ck_rows y, int64_t panels, int64_t rows) {
   if (panels > 1) {
     switch (rows) {
       case 1: bfloat16_tile(w, panel, x, stride, y, TILE_PANELS, 1); break;
@@ -143,7 +143,7 @@ static void product_tile(const ck_panels *w, int64_t panel, const uint8_t *x, in
 }
 
 void ck_product_bfloat16_avx512_bf16(const ck_panels *w, int64_t first, int64_t panels,
-                                     const ck_inputs *x, ck_outputs y) {
+                                     const ck_inputs *x, ck_rows y) {
   int64_t group = (1 << 18) / w->panel_bytes / TILE_PANELS * TILE_PANELS;
   if (group == 0) group = TILE_PANELS;
   for (int64_t start = 0; start < panels; start += group)
@@ -153,7 +153,7 @@ void ck_product_bfloat16_avx512_bf16(const ck_panels *w, int64_t first, int64_t 
       int64_t end = start + group < panels ? start + group : panels;
       for (int64_t p = start, taken; p < end; p += taken) {
         taken = tile_panels(w, end - p, rows);
-        ck_outputs target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
+        ck_rows target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
         product_tile(w, first + p, x->values + row * x->value_stride, x->value_stride, target,
                      taken, rows);
       }
@@ -169,7 +169,7 @@ static void encode_bfloat16(const float *x, int64_t width, uint16_t *y) {
   if (width % 2 != 0) y[width] = 0;
 }
 
-void ck_encode_avx512_bf16(ck_outputs x, int64_t width, ck_input_encoding encoding,
+void ck_encode_avx512_bf16(ck_rows x, int64_t width, ck_input_encoding encoding,
                            ck_panel_format format, ck_inputs y) {
   if (encoding != CK_INPUT_BF16) return ck_encode_avx512(x, width, encoding, format, y);
   for (int64_t r = 0; r < x.count; r++)

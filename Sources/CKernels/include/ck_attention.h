@@ -24,7 +24,8 @@
 
 #include <stdint.h>
 
-#include "CKernels.h"
+#include "ck_rows.h"
+#include "ck_tier.h"
 
 enum {
   /// Slots of a page.

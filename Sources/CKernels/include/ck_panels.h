@@ -33,6 +33,7 @@
 
 #include <stdint.h>
 
+#include "ck_rows.h"
 #include "ck_tier.h"
 
 /// How weights are encoded; numbered as in `ElementFormat.panelFormat`.
@@ -116,12 +117,6 @@ typedef struct {
   int64_t value_stride, scale_stride, start_stride, sum_stride;
 } ck_inputs;
 
-typedef struct {
-  float *elements;
-  int64_t count;
-  int64_t stride;
-} ck_outputs;
-
 /// The products of one tier: y[r, i] = sum over k of x[r, k] * w[16 * first + i, k] for all rows i
 /// of `panels` panels from `first` on. Rows beyond the matrix are not written.
 ///
@@ -135,7 +130,7 @@ typedef struct {
 ///                       factor * (integer products); where there are offsets, then
 ///                       y = fma(-float(sum of offset * (sum of q)), offset unit * scale, y).
 typedef void (*ck_panel_product)(const ck_panels *w, int64_t first, int64_t panels,
-                                 const ck_inputs *x, ck_outputs y);
+                                 const ck_inputs *x, ck_rows y);
 
 typedef struct {
   /// By encoding of the inputs.
@@ -145,7 +140,7 @@ typedef struct {
   ck_panel_product product_int8_256;
   /// Encodes `x` (rows of `width` floats) for products with `format`, whose zero the starts depend
   /// on.
-  void (*encode)(ck_outputs x, int64_t width, ck_input_encoding encoding, ck_panel_format format,
+  void (*encode)(ck_rows x, int64_t width, ck_input_encoding encoding, ck_panel_format format,
                  ck_inputs y);
 } ck_panel_kernels;
 

@@ -11,7 +11,7 @@ typedef float (*lane_sum)(const ck_panels *w, int64_t panel, int lane, const ck_
                           int64_t r);
 
 static void for_each_output(const ck_panels *w, int64_t first, int64_t panels, const ck_inputs *x,
-                            ck_outputs y, lane_sum sum) {
+                            ck_rows y, lane_sum sum) {
   for (int64_t p = 0; p < panels; p++)
     for (int lane = 0; lane < CK_PANEL_ROWS && (first + p) * CK_PANEL_ROWS + lane < w->rows; lane++)
       for (int64_t r = 0; r < x->count; r++)
@@ -105,7 +105,7 @@ static float sum_int8_256(const ck_panels *w, int64_t panel, int lane, const ck_
 
 #define CK_SCALAR_PRODUCT(encoding)                                                             \
   void ck_product_##encoding##_scalar(const ck_panels *w, int64_t first, int64_t panels,        \
-                                      const ck_inputs *x, ck_outputs y) {                       \
+                                      const ck_inputs *x, ck_rows y) {                       \
     for_each_output(w, first, panels, x, y, sum_##encoding);                                    \
   }
 
@@ -143,7 +143,7 @@ static void encode_int8(const float *x, int64_t width, int64_t length, int zero,
   }
 }
 
-void ck_encode_scalar(ck_outputs x, int64_t width, ck_input_encoding encoding,
+void ck_encode_scalar(ck_rows x, int64_t width, ck_input_encoding encoding,
                       ck_panel_format format, ck_inputs y) {
   for (int64_t r = 0; r < x.count; r++) {
     const float *row = x.elements + r * x.stride;

@@ -25,26 +25,6 @@ float ck_exp(float x) {
   return ck_float_of_bits(ck_bits_of_float(p) + (ck_bits_of_float(shifted) << 23));
 }
 
-void ck_softmax_step_scalar(ck_rows scores, int64_t width, float scale, float *maximum, float *sum,
-                            float *carry) {
-  for (int64_t r = 0; r < scores.count; r++) {
-    float *row = scores.elements + r * scores.stride;
-    float highest = maximum[r];
-    for (int64_t j = 0; j < width; j++) {
-      row[j] *= scale;
-      highest = row[j] > highest ? row[j] : highest;
-    }
-    carry[r] = ck_exp(maximum[r] - highest);
-    float lanes[CK_LANES] = {0};
-    for (int64_t j = 0; j < width; j++) {
-      row[j] = ck_exp(row[j] - highest);
-      lanes[j % CK_LANES] += row[j];
-    }
-    sum[r] = fmaf(carry[r], sum[r], ck_sum_lanes(lanes));
-    maximum[r] = highest;
-  }
-}
-
 void ck_rms_norm_scalar(ck_rows x, int64_t width, const float *weight, float epsilon, ck_rows y) {
   for (int64_t r = 0; r < x.count; r++) {
     const float *input = x.elements + r * x.stride;
@@ -65,10 +45,6 @@ void ck_gated_unit_scalar(ck_rows gate, ck_rows up, int64_t width, ck_rows y) {
       y.elements[r * y.stride + k] = silu * up.elements[r * up.stride + k];
     }
   }
-}
-
-void ck_decode_row(const ck_matrix *w, int64_t row, float *y) {
-  for (int64_t k = 0; k < w->columns; k++) y[k] = ck_decode(w, row, k);
 }
 
 void ck_encode_bfloat16(const float *x, int64_t count, uint16_t *y) {

@@ -36,34 +36,4 @@ static inline float ck_decode_float8(uint8_t byte) {
   return ck_float_of_bits(ck_bits_of_float(value) | (uint32_t)(byte & 0x80) << 24);
 }
 
-/// The multiplier of element [row, column]; 1 for formats without scales.
-static inline float ck_scale_at(const ck_matrix *w, int64_t row, int64_t column) {
-  if (w->format != CK_FLOAT8_E4M3) return 1.0f;
-  int64_t index = row / w->block_rows * w->scale_stride + column / w->block_columns;
-  float scale;
-  memcpy(&scale, (const char *)w->scales + index * 4, sizeof scale);
-  return scale;
-}
-
-/// Element [row, column] as float32.
-static inline float ck_decode(const ck_matrix *w, int64_t row, int64_t column) {
-  int64_t index = row * w->row_stride + column;
-  uint16_t half;
-  float single;
-  switch (w->format) {
-    case CK_FLOAT32:
-      memcpy(&single, (const char *)w->elements + index * 4, sizeof single);
-      return single;
-    case CK_FLOAT16:
-      memcpy(&half, (const char *)w->elements + index * 2, sizeof half);
-      return ck_decode_float16(half);
-    case CK_BFLOAT16:
-      memcpy(&half, (const char *)w->elements + index * 2, sizeof half);
-      return ck_float_of_bits((uint32_t)half << 16);
-    case CK_FLOAT8_E4M3:
-      return ck_decode_float8(((const uint8_t *)w->elements)[index]) * ck_scale_at(w, row, column);
-  }
-  __builtin_unreachable();
-}
-
 #endif

@@ -7,10 +7,10 @@
 
 #define CK_DECLARE_PRODUCT(encoding, tier)                                                   \
   void ck_product_##encoding##_##tier(const ck_panels *w, int64_t first, int64_t panels,     \
-                                      const ck_inputs *x, ck_outputs y);
+                                      const ck_inputs *x, ck_rows y);
 
 #define CK_DECLARE_ENCODE(tier)                                                  \
-  void ck_encode_##tier(ck_outputs x, int64_t width, ck_input_encoding encoding, \
+  void ck_encode_##tier(ck_rows x, int64_t width, ck_input_encoding encoding, \
                         ck_panel_format format, ck_inputs y);
 
 #define CK_DECLARE_PANEL_TIER(tier)                                                         \

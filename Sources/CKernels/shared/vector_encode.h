@@ -29,7 +29,7 @@ CK_INLINE void encode_row(const float *x, int64_t width, int64_t length, int zer
   }
 }
 
-void CK_NAME(ck_encode)(ck_outputs x, int64_t width, ck_input_encoding encoding,
+void CK_NAME(ck_encode)(ck_rows x, int64_t width, ck_input_encoding encoding,
                         ck_panel_format format, ck_inputs y) {
   if (encoding < CK_INPUT_INT8_32) return ck_encode_scalar(x, width, encoding, format, y);
   for (int64_t r = 0; r < x.count; r++)

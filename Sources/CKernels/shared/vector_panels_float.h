@@ -161,7 +161,7 @@ static void float_tile(const ck_panels *w, const uint8_t *panel, const float *x,
 }
 
 void CK_NAME(ck_product_float32)(const ck_panels *w, int64_t first, int64_t panels,
-                                 const ck_inputs *x, ck_outputs y) {
+                                 const ck_inputs *x, ck_rows y) {
   int64_t stride = x->value_stride / (int64_t)sizeof(float);
   for (int64_t p = 0; p < panels; p++)
     for (int64_t row = 0, rows; row < x->count; row += rows) {
@@ -169,7 +169,7 @@ void CK_NAME(ck_product_float32)(const ck_panels *w, int64_t first, int64_t pane
       lanes totals[CK_FLOAT_TILE_ROWS];
       const float *inputs = (const float *)(const void *)(x->values + row * x->value_stride);
       float_tile(w, w->bytes + (first + p) * w->panel_bytes, inputs, stride, totals, (int)rows);
-      ck_outputs target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
+      ck_rows target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
       store_totals(w, first + p, totals, target, (int)rows);
     }
 }

@@ -202,7 +202,7 @@ CK_INLINE void tile_int8_256(ck_panel_format format, const uint8_t *panel, int64
 #define CK_INT_TILE(name, tile, format)                                                        \
   static __attribute__((noinline)) void CK_NAME(name)(const ck_panels *w, int64_t panel,       \
                                                       const ck_inputs *x, int64_t row,         \
-                                                      ck_outputs y, int rows) {                \
+                                                      ck_rows y, int rows) {                \
     lanes totals[CK_INT_TILE_ROWS];                                                            \
     const uint8_t *bytes = w->bytes + panel * w->panel_bytes;                                  \
     tile_inputs inputs = inputs_from(x, row);                                                  \
@@ -214,7 +214,7 @@ CK_INLINE void tile_int8_256(ck_panel_format format, const uint8_t *panel, int64
   }
 
 /// Stores the totals of a tile; rows of the panel beyond the matrix are not written.
-CK_INLINE void store_totals(const ck_panels *w, int64_t panel, const lanes *totals, ck_outputs y,
+CK_INLINE void store_totals(const ck_panels *w, int64_t panel, const lanes *totals, ck_rows y,
                             int rows) {
   lane_mask mask = lanes_mask(w->rows - panel * CK_PANEL_ROWS);
   for (int r = 0; r < rows; r++) lanes_store(y.elements + r * y.stride, totals[r], mask);
@@ -228,7 +228,7 @@ CK_INT_TILE(tile_q5_K, tile_int8_256, CK_PANEL_Q5_K)
 CK_INT_TILE(tile_q6_K, tile_int8_256, CK_PANEL_Q6_K)
 
 typedef void (*int_tile)(const ck_panels *w, int64_t panel, const ck_inputs *x, int64_t row,
-                         ck_outputs y, int rows);
+                         ck_rows y, int rows);
 
 CK_INLINE int_tile int_tile_of(ck_panel_format format) {
   switch (format) {
@@ -245,25 +245,25 @@ CK_INLINE int_tile int_tile_of(ck_panel_format format) {
 /// A tile's inputs stay in the nearest cache while the panels of a group, which fit the next one,
 /// stream by.
 static void int_product(const ck_panels *w, int64_t first, int64_t panels, const ck_inputs *x,
-                        ck_outputs y) {
+                        ck_rows y) {
   int_tile tile = int_tile_of(w->format);
   int64_t group = panel_group(w);
   for (int64_t start = 0; start < panels; start += group)
     for (int64_t row = 0, rows; row < x->count; row += rows) {
       rows = tile_rows(x->count - row, CK_INT_TILE_ROWS);
       for (int64_t p = start; p < start + group && p < panels; p++) {
-        ck_outputs target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
+        ck_rows target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
         tile(w, first + p, x, row, target, (int)rows);
       }
     }
 }
 
 void CK_NAME(ck_product_int8_32)(const ck_panels *w, int64_t first, int64_t panels,
-                                 const ck_inputs *x, ck_outputs y) {
+                                 const ck_inputs *x, ck_rows y) {
   int_product(w, first, panels, x, y);
 }
 
 void CK_NAME(ck_product_int8_256)(const ck_panels *w, int64_t first, int64_t panels,
-                                  const ck_inputs *x, ck_outputs y) {
+                                  const ck_inputs *x, ck_rows y) {
   int_product(w, first, panels, x, y);
 }

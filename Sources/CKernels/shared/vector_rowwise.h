@@ -3,32 +3,6 @@
 
 #include "vector_exp.h"
 
-void CK_NAME(ck_softmax_step)(ck_rows scores, int64_t width, float scale, float *maximum,
-                              float *sum, float *carry) {
-  for (int64_t r = 0; r < scores.count; r++) {
-    float *row = scores.elements + r * scores.stride;
-    lanes highest_lanes = lanes_broadcast(maximum[r]);
-    for (int64_t j = 0; j < width; j += 16) {
-      lane_mask mask = lanes_mask(width - j);
-      lanes scaled = lanes_multiply(lanes_load(row + j, mask), lanes_broadcast(scale));
-      lanes_store(row + j, scaled, mask);
-      highest_lanes = lanes_maximum(lanes_select(mask, scaled, highest_lanes), highest_lanes);
-    }
-    float highest = lanes_highest(highest_lanes);
-    carry[r] = lanes_first(lanes_exp(lanes_broadcast(maximum[r] - highest)));
-    lanes sums = lanes_broadcast(0.0f);
-    for (int64_t j = 0; j < width; j += 16) {
-      lane_mask mask = lanes_mask(width - j);
-      lanes shifted = lanes_subtract(lanes_load(row + j, mask), lanes_broadcast(highest));
-      lanes weights = lanes_select(mask, lanes_exp(shifted), lanes_broadcast(0.0f));
-      lanes_store(row + j, weights, mask);
-      sums = lanes_add(sums, weights);
-    }
-    sum[r] = fmaf(carry[r], sum[r], lanes_sum(sums));
-    maximum[r] = highest;
-  }
-}
-
 void CK_NAME(ck_rms_norm)(ck_rows x, int64_t width, const float *weight, float epsilon, ck_rows y) {
   for (int64_t r = 0; r < x.count; r++) {
     const float *input = x.elements + r * x.stride;
