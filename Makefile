@@ -2,10 +2,11 @@
 #
 #   make serve [ARGS="--port 9000"]   build, then serve the bundled model
 #   make test                         build, then run every test
+#   make test-aarch64                 run the kernels for ARM under an emulator
 #   make build                        build the program only: .build/release/hadal
 #   make format                       bring the sources into the project's form
 
-.PHONY: serve test build format setup setup-tests
+.PHONY: serve test test-aarch64 build format setup setup-tests
 
 serve: build
 	.build/release/hadal serve $(ARGS)
@@ -18,6 +19,10 @@ test: setup-tests .build/venv/installed
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 	HADAL=.build/release/hadal .build/venv/bin/python -m unittest discover -s Tests/Clients -v
+
+test-aarch64:
+	deploy/setup.sh aarch64
+	Tests/CKernelsCross/run.sh
 
 .build/venv/installed: Tests/Clients/requirements.txt | setup-tests
 	python3 -m venv .build/venv

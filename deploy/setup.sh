@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building Hadal needs, as far as they are missing; with the word
-# "tests", those of the tests too. Does nothing, and needs no rights, when all are there.
+# "tests", those of the tests too; with the word "aarch64", those of the kernels' cross test instead.
+# Does nothing, and needs no rights, when all are there.
 set -euo pipefail
 
 fail() {
@@ -14,6 +15,8 @@ command -v swift > /dev/null || fail "no 'swift' in PATH: install Swift 6.3 firs
 packages=(libpcre2-dev libxxhash-dev)
 if [ "${1:-}" = tests ] && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
   packages+=(python3-venv)
+elif [ "${1:-}" = aarch64 ]; then
+  packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 fi
 
 command -v dpkg-query > /dev/null || {

@@ -2,6 +2,10 @@
 
 #include <stddef.h>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #include "CKernels.h"
 #include "shared/panel_tiers.h"
 #include "shared/tiers.h"
@@ -43,6 +47,22 @@ static const ck_kernels *vector_kernels_of(ck_tier tier) {
     return &avx512_kernels;
   return NULL;
 }
+#elif defined(__aarch64__)
+/// Products with plain rows are the definition's.
+static const ck_kernels neon_kernels = {
+    .linear = ck_linear_scalar,
+    .linear_rounded = ck_linear_rounded_scalar,
+    .linear_transposed = ck_linear_transposed_scalar,
+    .softmax_step = ck_softmax_step_neon,
+    .rms_norm = ck_rms_norm_neon,
+    .gated_unit = ck_gated_unit_neon,
+};
+CK_PANEL_TABLE(neon, scalar, neon);
+
+static const ck_kernels *vector_kernels_of(ck_tier tier) {
+  int dot_products = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  return tier == CK_NEON && dot_products ? &neon_kernels : NULL;
+}
 #else
 static const ck_kernels *vector_kernels_of(ck_tier tier) {
   (void)tier;
@@ -62,9 +82,9 @@ const ck_panel_kernels *ck_panel_kernels_of(ck_tier tier) {
     case CK_AVX2: return &avx2_panels;
     case CK_AVX512: return &avx512_panels;
     case CK_AVX512_BF16: return &avx512_bf16_panels;
-#else
-    default: return NULL;
+#elif defined(__aarch64__)
+    case CK_NEON: return &neon_panels;
 #endif
+    default: return NULL;
   }
-  return NULL;
 }

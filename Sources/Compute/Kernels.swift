@@ -9,6 +9,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
   case avx2
   case avx512
   case avx512BFloat16
+  case neon
 
   var kernelTier: ck_tier {
     switch self {
@@ -16,6 +17,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
     case .avx2: CK_AVX2
     case .avx512: CK_AVX512
     case .avx512BFloat16: CK_AVX512_BF16
+    case .neon: CK_NEON
     }
   }
 }

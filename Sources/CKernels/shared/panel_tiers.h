@@ -22,6 +22,7 @@
 CK_DECLARE_PANEL_TIER(scalar)
 CK_DECLARE_PANEL_TIER(avx2)
 CK_DECLARE_PANEL_TIER(avx512)
+CK_DECLARE_PANEL_TIER(neon)
 // Where no instruction rounds inputs, products with rounded ones are the definition's.
 CK_DECLARE_PRODUCT(bfloat16, scalar)
 CK_DECLARE_PRODUCT(bfloat16, avx512_bf16)

@@ -1,0 +1,15 @@
+// The cases: each tries one tier against the scalar one with random shapes and numbers.
+
+#ifndef CROSS_CASES_H
+#define CROSS_CASES_H
+
+#include "CKernels.h"
+
+/// Products of every format with 1 to 17 rows, and the encoding of their inputs.
+void try_products(const ck_panel_kernels *tier);
+/// Every stored value of the narrow formats, as a weight.
+void try_every_value(const ck_panel_kernels *tier);
+/// Normalisation, running softmax and gated unit.
+void try_rowwise(const ck_kernels *tier);
+
+#endif
