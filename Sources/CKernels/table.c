@@ -48,15 +48,7 @@ static const ck_kernels *vector_kernels_of(ck_tier tier) {
   return NULL;
 }
 #elif defined(__aarch64__)
-/// Products with plain rows are the definition's.
-static const ck_kernels neon_kernels = {
-    .linear = ck_linear_scalar,
-    .linear_rounded = ck_linear_rounded_scalar,
-    .linear_transposed = ck_linear_transposed_scalar,
-    .softmax_step = ck_softmax_step_neon,
-    .rms_norm = ck_rms_norm_neon,
-    .gated_unit = ck_gated_unit_neon,
-};
+CK_ROWWISE_TABLE(neon);
 CK_PANEL_TABLE(neon, scalar, neon);
 
 static const ck_kernels *vector_kernels_of(ck_tier tier) {

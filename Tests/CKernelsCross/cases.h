@@ -9,7 +9,7 @@
 void try_products(const ck_panel_kernels *tier);
 /// Every stored value of the narrow formats, as a weight.
 void try_every_value(const ck_panel_kernels *tier);
-/// Normalisation, running softmax and gated unit.
+/// Normalisation and gated unit.
 void try_rowwise(const ck_kernels *tier);
 
 #endif

@@ -21,7 +21,7 @@ static ck_inputs try_encoding(const ck_panel_kernels *tier, float_rows rows, int
                               ck_input_encoding encoding, ck_panel_format format) {
   encoded_rows x = encoded_make(encoding, rows.count, width), other = encoded_like(x);
   ck_inputs *y = &x.inputs, *z = &other.inputs;
-  ck_outputs source = {rows.elements, rows.count, rows.stride};
+  ck_rows source = {rows.elements, rows.count, rows.stride};
   scalar()->encode(source, width, encoding, format, *y);
   tier->encode(source, width, encoding, format, *z);
   int64_t last = rows.count - 1;
@@ -48,8 +48,8 @@ static void try_product(const ck_panel_kernels *tier, const ck_panels *w, float_
   int64_t outputs = left < panels * CK_PANEL_ROWS ? left : panels * CK_PANEL_ROWS;
   // What lies between the rows of outputs is compared too: nothing may be written there.
   int64_t stride = outputs + random_between(0, 20), size = (rows.count - 1) * stride + outputs;
-  ck_outputs expected = {guarded(size * 4), rows.count, stride};
-  ck_outputs actual = {guarded(size * 4), rows.count, stride};
+  ck_rows expected = {guarded(size * 4), rows.count, stride};
+  ck_rows actual = {guarded(size * 4), rows.count, stride};
   product_of(scalar(), encoding)(w, first, panels, &x, expected);
   product_of(tier, encoding)(w, first, panels, &x, actual);
   expect_same_floats("output", expected.elements, actual.elements, size);
@@ -93,7 +93,7 @@ void try_every_value(const ck_panel_kernels *tier) {
     }
     ck_panels w = {bytes, count, 1, panel_bytes, format == CK_PANEL_F8_E4M3 ? 4 : 0, format};
     ck_inputs x = {.values = (uint8_t *)&one, .count = 1, .value_stride = 4};
-    ck_outputs expected = {guarded(count * 4), 1, count}, actual = {guarded(count * 4), 1, count};
+    ck_rows expected = {guarded(count * 4), 1, count}, actual = {guarded(count * 4), 1, count};
     scalar()->product_float32(&w, 0, count / CK_PANEL_ROWS, &x, expected);
     tier->product_float32(&w, 0, count / CK_PANEL_ROWS, &x, actual);
     expect_same_floats("value", expected.elements, actual.elements, count);

@@ -44,40 +44,6 @@ static void try_gated_unit(const ck_kernels *tier, int64_t count, int64_t width,
                        actual.elements + r * actual.stride, width);
 }
 
-/// Maximum, sum and carry of some rows, in guarded memory.
-typedef struct {
-  float *maximum, *sum, *carry;
-} softmax_state;
-
-static softmax_state softmax_start(int64_t count) {
-  softmax_state state = {guarded(count * 4), guarded(count * 4), guarded(count * 4)};
-  for (int64_t r = 0; r < count; r++) {
-    state.maximum[r] = -INFINITY;
-    state.sum[r] = 0;
-  }
-  return state;
-}
-
-static void softmax_step(const ck_kernels *tier, float_rows scores, int64_t width,
-                         softmax_state state) {
-  tier->softmax_step(raw(scores), width, 0.7f, state.maximum, state.sum, state.carry);
-}
-
-/// Three pages of scores in a row.
-static void try_softmax(const ck_kernels *tier, int64_t count, int64_t width, number_kind kind) {
-  softmax_state expected = softmax_start(count), actual = softmax_start(count);
-  for (int page = 0; page < 3; page++) {
-    float_rows scores = random_rows(count, width, kind), copy = copy_rows(scores, width);
-    softmax_step(ck_kernels_of(CK_SCALAR), scores, width, expected);
-    softmax_step(tier, copy, width, actual);
-    compare("softmax weights", scores, copy, width);
-    expect_same_floats("softmax maximum", expected.maximum, actual.maximum, count);
-    expect_same_floats("softmax sum", expected.sum, actual.sum, count);
-    expect_same_floats("softmax carry", expected.carry, actual.carry, count);
-    digest_floats(expected.sum, count);
-  }
-}
-
 void try_rowwise(const ck_kernels *tier) {
   for (int64_t width = 1; width <= 80; width++)
     for (int kind = ORDINARY; kind <= SPECIAL; kind++) {
@@ -85,7 +51,6 @@ void try_rowwise(const ck_kernels *tier) {
       describe("%lld rows of %lld", (long long)count, (long long)columns);
       try_norm(tier, count, columns, (number_kind)kind);
       try_gated_unit(tier, count, columns, (number_kind)kind);
-      try_softmax(tier, count, columns, (number_kind)kind);
       release_all();
     }
 }
