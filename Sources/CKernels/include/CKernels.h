@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "ck_limits.h"
 #include "ck_panels.h"
 #include "ck_tier.h"
 
