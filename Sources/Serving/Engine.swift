@@ -30,7 +30,7 @@ package final class Engine<Model: LanguageModel> {
   var running: [SequenceState] = []
   var view = SchedulerView()
   var plan = StepPlan()
-  var decodePass = LanePass(.decode)
+  var decodePass: LanePass
   /// The prefill under way, if it has entries.
   var prefillPass = LanePass(.prefill)
   /// Layers that the prefill has yet to go through.
@@ -52,6 +52,7 @@ package final class Engine<Model: LanguageModel> {
     self.inbox = inbox
     self.monitor = monitor
     self.clock = clock
+    decodePass = LanePass(.decode, coin: limits.acceptanceCoin)
     scheduler = Scheduler(limits: limits, layerCount: model.layerCount)
     pool = LatentPool(pageCount: limits.pageCount, cachesPrefixes: limits.cachesPrefixes)
     drafter = Drafter(limits, canDraft: model.canDraft)

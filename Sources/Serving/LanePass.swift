@@ -27,7 +27,13 @@ struct LanePass {
   /// Tokens that were drawn from its rows.
   private(set) var drawnTokens = 0
 
-  init(_ lane: ForwardLane) { self.lane = lane }
+  /// Decides about drafts in the model's place; nil unless somebody measures.
+  private let coin: AcceptanceCoin?
+
+  init(_ lane: ForwardLane, coin: AcceptanceCoin? = nil) {
+    self.lane = lane
+    self.coin = coin
+  }
 
   var isEmpty: Bool { entries.isEmpty }
   private(set) var rowCount = 0
@@ -83,12 +89,13 @@ struct LanePass {
       let position = entries[row.entry].firstPosition + row.offset + 1
       sequence.score(logits, position: position)
     } else if !entries[row.entry].isOver {
-      sequence.takeNext(from: logits)
+      let draft =
+        row.offset < entries[row.entry].draftCount ? sequence.drafts[row.offset] : nil
+      let isLucky = draft != nil ? coin?.accepts(sequence.id, position: sequence.tokens.count) : nil
+      sequence.takeNext(from: logits, replacement: isLucky == true ? draft : nil)
       drawnTokens += 1
       entries[row.entry].keptRows = row.offset + 1
-      let isRight =
-        row.offset < entries[row.entry].draftCount
-        && sequence.drafts[row.offset] == sequence.tokens.last
+      let isRight = isLucky ?? (draft == sequence.tokens.last)
       entries[row.entry].isOver = !isRight || sequence.finished != nil
     }
   }
