@@ -7,11 +7,14 @@ public struct Backend: Sendable {
   public let kernels: Kernels
   /// The threads that share the work of one operation.
   public let pool: WorkerPool
+  /// Told of the end of every operation; nil unless somebody measures.
+  public let clock: OperationClock?
 
   /// All threads of the pool use the same tier.
-  public init(kernels: Kernels, pool: WorkerPool) {
+  public init(kernels: Kernels, pool: WorkerPool, clock: OperationClock? = nil) {
     self.kernels = kernels
     self.pool = pool
+    self.clock = clock
   }
 
   /// Work that another thread gains little by, in `cost` units: handing it over and waiting for

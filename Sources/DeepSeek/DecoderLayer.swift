@@ -25,9 +25,11 @@ struct DecoderLayer: Sendable {
     let (normed, update) = (buffers.normed.rows(rows), buffers.update.rows(rows))
     let backend = context.backend
     backend.kernels.rmsNorm(x, weight: inputNorm, epsilon: epsilon, into: normed)
+    backend.finished(.other)
     attention.forward(normed, batch: batch, layer: index, context, buffers, into: update)
     Elementwise.add(update, to: x)
     backend.kernels.rmsNorm(x, weight: postAttentionNorm, epsilon: epsilon, into: normed)
+    backend.finished(.other)
     switch feedForward {
     case .dense(let dense):
       dense.forward(normed, into: update, backend, buffers)

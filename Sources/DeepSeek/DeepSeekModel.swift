@@ -76,6 +76,7 @@ public final class DeepSeekModel: @unchecked Sendable {
   /// Runs the main model on a batch of the decode lane and stores its latents.
   public func decode(_ batch: ForwardBatch) {
     check(batch, capacity: buffers.decodeRows)
+    context.backend.begin(.main)
     let x = buffers.residual.rows(0..<batch.rowCount)
     embed(batch, into: x)
     run(weights.layers.indices, on: x, batch)
@@ -85,6 +86,7 @@ public final class DeepSeekModel: @unchecked Sendable {
   /// Begins a pass of the prefill lane; one that was under way is given up.
   public func beginPrefill(_ batch: ForwardBatch) {
     check(batch, capacity: buffers.prefillRows)
+    context.backend.begin(.main)
     prefill = batch
     nextLayer = 0
     embed(batch, into: buffers.prefillResidual.rows(0..<batch.rowCount))
@@ -92,6 +94,7 @@ public final class DeepSeekModel: @unchecked Sendable {
 
   /// Takes the prefill through some more layers. True when that was the last one.
   public func advancePrefill(layers: Int) -> Bool {
+    context.backend.begin(.main)
     let x = buffers.prefillResidual.rows(0..<prefill.rowCount)
     let end = min(nextLayer + layers, layerCount)
     run(nextLayer..<end, on: x, prefill)
@@ -120,14 +123,17 @@ public final class DeepSeekModel: @unchecked Sendable {
   private func finish(_ x: Rows, _ batch: ForwardBatch, into hidden: Rows) {
     context.backend.kernels.rmsNorm(
       x, weight: weights.finalNorm, epsilon: configuration.normEpsilon, into: hidden)
-    guard canDraft else { return }
-    for row in 0..<x.count where batch.isLastInPage(row: row) {
-      storage.writeHidden(hidden, row: row, page: batch.place(ofRow: row).page)
+    if canDraft {
+      for row in 0..<x.count where batch.isLastInPage(row: row) {
+        storage.writeHidden(hidden, row: row, page: batch.place(ofRow: row).page)
+      }
     }
+    context.backend.finished(.other)
   }
 
   /// Logits [rows.count, vocabulary] of some rows of the last finished pass of a lane.
   public func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows {
+    context.backend.begin(.main)
     let hidden = lane == .decode ? buffers.hidden : buffers.prefillResidual
     return project(hidden, rows: rows, through: weights.head)
   }
@@ -139,6 +145,7 @@ public final class DeepSeekModel: @unchecked Sendable {
   public func draft(_ batch: ForwardBatch, from sources: [HiddenSource], module: Int = 0) {
     let rows = 0..<batch.rowCount
     check(batch, capacity: buffers.draftHidden.count)
+    context.backend.begin(.draft)
     precondition(sources.count == rows.count, "one state per row")
     let input = buffers.draftInput.rows(rows)
     for row in rows {
@@ -152,12 +159,14 @@ public final class DeepSeekModel: @unchecked Sendable {
     weights.mtp[module].forward(
       batch: batch, hidden: input, layerIndex: layerCount + module, context, buffers, &plan,
       into: buffers.draftHidden.rows(rows))
+    context.backend.finished(.other)
     expertCounter.record(plan, layer: layerCount + module)
   }
 
   /// Logits [rows.count, vocabulary] of some rows of the last call of `draft`.
   public func draftLogits(ofRows rows: [Int], module: Int = 0) -> Rows {
-    project(buffers.draftHidden, rows: rows, through: weights.mtp[module].head)
+    context.backend.begin(.draft)
+    return project(buffers.draftHidden, rows: rows, through: weights.mtp[module].head)
   }
 
   // MARK: - Parts
@@ -176,6 +185,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     for (index, row) in rows.enumerated() { copy(hidden, row, to: gathered, index) }
     let logits = buffers.logits.rows(0..<rows.count)
     context.backend.linear(head, gathered, using: buffers.inputEncoding, into: logits)
+    context.backend.finished(.head)
     return logits
   }
 

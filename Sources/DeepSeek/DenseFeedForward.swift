@@ -12,9 +12,11 @@ struct DenseFeedForward: Sendable {
       common: buffers.commonPass(of: unit, buffers.encode(x, for: unit, backend), into: y, backend))
     let activate = FeedForwardWork(passes, .activate, backend)
     backend.pool.run(tasks: activate.taskCount, activate)
+    backend.finished(.denseActivate)
     backend.fill(passes.common.hidden, from: passes.common.gate)
     let project = FeedForwardWork(passes, .project, backend)
     backend.pool.run(tasks: project.taskCount, project)
+    backend.finished(.denseProject)
   }
 
   private struct CommonPass: FeedForwardPasses {

@@ -66,6 +66,7 @@ extension LatentAttention {
     let rows = 0..<x.count
     let query = buffers.query.rows(rows)
     project(x, context, buffers, into: query)
+    context.backend.finished(.attentionProjections)
     context.backend.forEachRow(
       x.count, cost: query.width / 4,
       RopeRotation(
@@ -75,12 +76,17 @@ extension LatentAttention {
       let (page, slot) = batch.place(ofRow: row)
       context.storage.write(buffers.latent, row: row, page: page, slot: slot, layer: layer)
     }
+    context.backend.finished(.other)
     absorb(query, context, buffers, into: buffers.absorbedQuery.rows(rows))
+    context.backend.finished(.absorption)
     LatentScan(batch: batch, layer: layer, context, buffers).run()
+    context.backend.finished(.latentScan)
     let values = buffers.values.rows(rows)
     expandValues(buffers.attended.rows(rows), context, buffers, into: values)
+    context.backend.finished(.valueExpansion)
     context.backend.linear(output, values, using: buffers.inputEncoding, into: y)
     if let outputBias { Elementwise.add(outputBias, to: y) }
+    context.backend.finished(.attentionOutput)
   }
 
   /// Queries [rows, heads * (nope + rope)] and latents with their rope keys, neither rotated nor

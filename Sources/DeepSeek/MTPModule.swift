@@ -42,7 +42,9 @@ struct MTPModule: Sendable {
     }
     backend.kernels.rmsNorm(left, weight: embeddingNorm, epsilon: epsilon, into: left)
     backend.kernels.rmsNorm(hidden, weight: hiddenNorm, epsilon: epsilon, into: right)
+    backend.finished(.other)
     backend.linear(projection, joined, using: buffers.inputEncoding, into: x)
+    backend.finished(.draftInput)
     context.embedding.fill(buffers.rotation.rows(rows), positions: batch.positions)
     layer.forward(x, batch: batch, index: layerIndex, context, buffers, &plan)
     backend.kernels.rmsNorm(x, weight: outputNorm, epsilon: epsilon, into: output)

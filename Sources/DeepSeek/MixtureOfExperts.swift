@@ -22,6 +22,7 @@ struct MixtureOfExperts: Sendable {
     let scores = buffers.routerScores.rows(0..<x.count)
     backend.linear(gate, x, using: buffers.inputEncoding, into: scores, exactly: true)
     plan.route(scores, router)
+    backend.finished(.router)
     run(x, backend, buffers, plan)
     backend.forEachRow(
       y.count, cost: y.width * (plan.expertsPerToken + 1) / 8,
@@ -60,10 +61,12 @@ struct MixtureOfExperts: Sendable {
       output: buffers.expertOutput.rows(places))
     let activate = FeedForwardWork(passes, .activate, backend)
     backend.pool.run(tasks: activate.taskCount, activate)
+    backend.finished(.expertsActivate)
     backend.fill(hidden, from: buffers.expertGate.rows(places))
     if let common { backend.fill(common.hidden, from: common.gate) }
     let project = FeedForwardWork(passes, .project, backend)
     backend.pool.run(tasks: project.taskCount, project)
+    backend.finished(.expertsProject)
   }
 
   private func takesAlike(_ a: FeedForward, _ b: FeedForward, _ backend: Backend) -> Bool {

@@ -55,7 +55,9 @@ package final class Engine<Model: LanguageModel> {
     scheduler = Scheduler(limits: limits, layerCount: model.layerCount)
     pool = LatentPool(pageCount: limits.pageCount, cachesPrefixes: limits.cachesPrefixes)
     drafter = Drafter(limits, canDraft: model.canDraft)
-    decodePass = LanePass(.decode, rows: limits.decodeRows, sequences: limits.maxSequences)
+    decodePass = LanePass(
+      .decode, rows: limits.decodeRows, sequences: limits.maxSequences,
+      coin: limits.acceptanceCoin)
     prefillPass = LanePass(.prefill, rows: limits.prefillChunk, sequences: limits.maxSequences)
     running.reserveCapacity(limits.maxSequences)
     view.running.reserveCapacity(limits.maxSequences)

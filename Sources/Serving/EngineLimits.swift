@@ -40,6 +40,8 @@ public struct EngineLimits: Sendable, Equatable {
   public var speculation: Speculation
   /// Whether the latents of finished sequences are kept for prompts that begin the same way.
   public var cachesPrefixes: Bool
+  /// For measuring only: what decides about drafts instead of the model. Nil in every server.
+  public var acceptanceCoin: AcceptanceCoin?
 
   /// All are positive, and a sequence of `contextLength` fits the pool.
   public init(

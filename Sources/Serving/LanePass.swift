@@ -27,10 +27,14 @@ struct LanePass {
   /// Tokens that were drawn from its rows.
   private(set) var drawnTokens = 0
 
+  /// Decides about drafts in the model's place; nil unless somebody measures.
+  private let coin: AcceptanceCoin?
+
   /// - Parameters:
   ///   - rows, sequences: the most of a pass.
-  init(_ lane: ForwardLane, rows: Int, sequences: Int) {
+  init(_ lane: ForwardLane, rows: Int, sequences: Int, coin: AcceptanceCoin? = nil) {
     self.lane = lane
+    self.coin = coin
     batch = ForwardBatch(reservingRows: rows, segments: sequences)
     entries.reserveCapacity(sequences)
   }
@@ -89,12 +93,13 @@ struct LanePass {
       let position = entries[row.entry].firstPosition + row.offset + 1
       sequence.score(logits, position: position)
     } else if !entries[row.entry].isOver {
-      sequence.takeNext(from: logits)
+      let draft =
+        row.offset < entries[row.entry].draftCount ? sequence.drafts[row.offset] : nil
+      let isLucky = draft != nil ? coin?.accepts(sequence.id, position: sequence.tokens.count) : nil
+      sequence.takeNext(from: logits, replacement: isLucky == true ? draft : nil)
       drawnTokens += 1
       entries[row.entry].keptRows = row.offset + 1
-      let isRight =
-        row.offset < entries[row.entry].draftCount
-        && sequence.drafts[row.offset] == sequence.tokens.last
+      let isRight = isLucky ?? (draft == sequence.tokens.last)
       entries[row.entry].isOver = !isRight || sequence.finished != nil
     }
   }

@@ -135,9 +135,11 @@ final class SequenceState {
   }
 
   /// Draws the next token, sends it, and notices when it was the last.
-  func takeNext(from logits: Span<Float>) {
+  /// - Parameter replacement: sent in the place of what was drawn; for measuring only.
+  func takeNext(from logits: Span<Float>, replacement: Int32? = nil) {
     precondition(finished == nil, "a token after the last")
-    let token = sampler.sample(logits, position: tokens.count)
+    let drawn = sampler.sample(logits, position: tokens.count)
+    let token = replacement ?? drawn
     let logprobs = request.logprobs.map { TokenLogprobs(logits, token: token, top: $0) }
     stream.send(.token(token, logprobs))
     tokens.append(token)

@@ -1,8 +1,11 @@
-// `hadal bench`: how fast the engine computes prompts and answers on this machine.
+// `hadal bench`: how fast the engine computes prompts and answers on this machine, and how near
+// that is to what the machine can do.
 
 import ArgumentParser
+import Compute
 import JSON
 import Logging
+import Platform
 import Serving
 
 struct BenchCommand: ParsableCommand {
@@ -17,6 +20,10 @@ struct BenchCommand: ParsableCommand {
       of --depth tokens before them comes from the prefix cache
         generate  tokens of answers while all streams of the batch run: prompt processing and the \
       time after the first stream's end are left out
+
+      Beside tokens per second stand the bytes of weights and latents that a step has to read and \
+      the operations it has to do (a multiply-add is two), over its time, and their shares of what \
+      all threads together were measured to do before and after the tests.
       """)
 
   @OptionGroup var options: ModelOptions
@@ -36,6 +43,13 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Speculative decoding, a list of auto, off or a number of drafts.")
   var mtp: CommaList<Speculation> = [.auto]
 
+  @Option(
+    help: """
+      For measuring: drafts are right with this chance, decided by a seeded coin, and the answers \
+      are nonsense. All costs stay.
+      """)
+  var acceptance: Double?
+
   @Option(help: "Counted runs of each test.")
   var repetitions = 5
 
@@ -45,85 +59,87 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "0 is greedy.")
   var temperature = 0.0
 
-  @Option(help: "Seed of prompts and draws.")
+  @Option(help: "Seed of prompts, draws and coins.")
   var seed: UInt64 = 0
 
-  @Flag(help: "Print one JSON array instead of tables.")
+  @Flag(help: "Also print the time of every operation of a step.")
+  var profile = false
+
+  @Flag(help: "Do not measure what the machine can do.")
+  var noLimits = false
+
+  @Flag(help: "Only measure what the machine can do: reads of memory, multiply-adds.")
+  var limits = false
+
+  @Flag(
+    help: """
+      Only run the ladder of the kernels, without a model: every instruction set and format, \
+      compared with the definition and timed with 1 to \(KernelTrial.rowLimit) rows.
+      """)
+  var kernels = false
+
+  @Option(help: "Instruction sets of --kernels, a list.")
+  var tiers = CommaList(KernelTier.allCases)
+
+  @Option(help: "Formats of --kernels, a list.")
+  var formats = CommaList(ElementFormat.allCases)
+
+  @Flag(help: "Print JSON instead of tables: an array; one object for --limits.")
   var json = false
 
-  func validate() throws {
-    try check("--prompt", prompt.values, 0...(1 << 24))
-    try check("--generate", generate.values, 0...(1 << 24))
-    try check("--depth", depth.values, 0...(1 << 24))
-    try check("--batch", batch.values, 1...1024)
-    try check("--repetitions", [repetitions], 1...1_000_000)
-    guard temperature >= 0 && temperature <= 2 else {
-      throw ValidationError("--temperature \(temperature) is not from 0 to 2")
-    }
-    guard !tests.isEmpty else {
-      throw ValidationError("neither --prompt nor --generate leaves anything to measure")
-    }
-  }
-
-  private func check(_ name: String, _ values: [Int], _ range: ClosedRange<Int>) throws {
-    for value in values where !range.contains(value) {
-      throw ValidationError(
-        "\(name) \(value) is not from \(range.lowerBound) to \(range.upperBound)")
-    }
-  }
-
-  /// Every combination, in the order of the lists.
-  private var tests: [BenchTest] {
-    depth.values.flatMap { depth in
-      batch.values.flatMap { batch in
-        prompt.values.map { BenchTest(kind: .prompt, tokens: $0, depth: depth, batch: batch) }
-          + generate.values.map {
-            BenchTest(kind: .generate, tokens: $0, depth: depth, batch: batch)
-          }
-      }
-    }.filter { $0.tokens > 0 }
-  }
-
   func run() throws {
-    let tests = tests
-    let engines = try BenchEngines(options, mtp.values, tests)
+    if kernels { return try runKernels() }
+    if limits { return try runLimits() }
+    try runTests()
+  }
+
+  private func startPool() throws -> WorkerPool {
+    try WorkerPool(threadCount: options.threads ?? ProcessorBudget.measure().threads)
+  }
+
+  private func runKernels() throws {
+    let ladder = try KernelLadder(startPool(), tiers: tiers.values, formats: formats.values)
+    print(json ? ladder.json.text : ladder.text)
+    if let deviation = ladder.deviation { throw CommandError(deviation) }
+  }
+
+  private func runLimits() throws {
+    var limits = BenchLimits(try startPool(), Kernels.fastest.tier)
+    for _ in 0..<2 { try limits.measure() }
+    if let best = limits.best { print(json ? best.json.text : best.text) }
+  }
+
+  private func runTests() throws {
+    let coin = acceptance.map { AcceptanceCoin(probability: $0, seed: seed) }
+    let engines = try BenchEngines(
+      options, mtp.values, tests, coin: coin, isProfiled: profile)
     let prompts = try BenchPrompts(engines.model, textFile: text, seed: seed)
-    var results: [BenchResult] = []
-    for test in tests {
-      var rows = mtp.values.map { BenchResult(test: test, speculation: $0) }
-      for repetition in 0...repetitions {
-        for (engine, index) in zip(engines.handles, rows.indices) {
-          let label = "\(test), mtp \(mtp.values[index].defaultValueDescription), "
-          var run = BenchRun(
-            test: test, engine: engine, prompts: prompts, temperature: temperature, seed: seed)
-          run.label =
-            label + (repetition == 0 ? "warm-up" : "repetition \(repetition) of \(repetitions)")
-          let sample = try run.measure(number: repetition)
-          if repetition > 0 { rows[index].samples.append(sample) }
-        }
-      }
-      results += rows
-    }
+    var limits = BenchLimits(engines.backend.pool, engines.backend.kernels.tier)
+    if !noLimits { try limits.measure() }
+    let results = try tests.flatMap { try measure($0, engines, prompts) }
+    if !noLimits { try limits.measure() }
     let report = BenchReport(
-      model: engines.model.directory.name, threads: engines.model.threads, results: results)
+      model: engines.model.directory.name, threads: engines.model.threads, limits: limits.best,
+      acceptance: acceptance, results: results)
     print(json ? report.json.text : report.text)
   }
-}
 
-/// Different values with commas between them.
-struct CommaList<Element: ExpressibleByArgument>: ExpressibleByArgument, ExpressibleByArrayLiteral {
-  let values: [Element]
-
-  init(arrayLiteral elements: Element...) { values = elements }
-
-  /// Nil for a value that is none, and for one that comes twice.
-  init?(argument: String) {
-    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
-    values = words.compactMap { Element(argument: String($0)) }
-    guard values.count == words.count, Set(words).count == words.count else { return nil }
-  }
-
-  var defaultValueDescription: String {
-    values.map(\.defaultValueDescription).joined(separator: ",")
+  private func measure(
+    _ test: BenchTest, _ engines: BenchEngines, _ prompts: BenchPrompts
+  ) throws -> [BenchResult] {
+    var rows = engines.speculations.map { BenchResult(test: test, speculation: $0) }
+    for repetition in 0...repetitions {
+      for (engine, index) in zip(engines.handles, rows.indices) {
+        var run = BenchRun(
+          test: test, engine: engine, of: engines, prompts: prompts, temperature: temperature,
+          seed: seed)
+        run.label =
+          "\(test), mtp \(rows[index].speculation.defaultValueDescription), "
+          + (repetition == 0 ? "warm-up" : "repetition \(repetition) of \(repetitions)")
+        let sample = try run.measure(number: repetition)
+        if repetition > 0 { rows[index].samples.append(sample) }
+      }
+    }
+    return rows
   }
 }

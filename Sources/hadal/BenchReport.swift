@@ -1,68 +1,8 @@
 // The results of `hadal bench` as tables and as JSON.
 
+import Compute
 import JSON
 import Serving
-
-/// How drafts fared and what steps cost, between two looks at an engine's statistics.
-struct BenchCounts {
-  /// By position of the draft, the first one first.
-  private(set) var drafts: [(drafted: Int, accepted: Int)] = []
-  /// By rows of the step, one row first.
-  private(set) var steps: [(count: Int, seconds: Double)] = []
-
-  init() {}
-
-  init(from before: EngineStatistics, to after: EngineStatistics) {
-    drafts = zip(before.drafts, after.drafts).map {
-      ($1.drafted - $0.drafted, $1.accepted - $0.accepted)
-    }
-    steps = after.stepCosts.enumerated().map { index, cost in
-      let old = index < before.stepCosts.count ? before.stepCosts[index] : nil
-      return (cost.steps - (old?.steps ?? 0), cost.seconds - (old?.seconds ?? 0))
-    }
-  }
-
-  static func += (sum: inout BenchCounts, next: BenchCounts) {
-    for (index, draft) in next.drafts.enumerated() {
-      if index == sum.drafts.count { sum.drafts.append((0, 0)) }
-      sum.drafts[index].drafted += draft.drafted
-      sum.drafts[index].accepted += draft.accepted
-    }
-    for (index, step) in next.steps.enumerated() {
-      if index == sum.steps.count { sum.steps.append((0, 0)) }
-      sum.steps[index].count += step.count
-      sum.steps[index].seconds += step.seconds
-    }
-  }
-
-  /// Mean microseconds of a step of so many rows; nil when there was none.
-  func stepCost(rows: Int) -> Double? {
-    guard rows <= steps.count, steps[rows - 1].count > 0 else { return nil }
-    return steps[rows - 1].seconds / Double(steps[rows - 1].count) * 1e6
-  }
-
-  var acceptance: JSONValue {
-    var list: [JSONValue] = []
-    for (index, draft) in drafts.enumerated() where draft.drafted > 0 {
-      list.append([
-        "position": .integer(index + 1), "drafted": .integer(draft.drafted),
-        "accepted": .integer(draft.accepted),
-      ])
-    }
-    return .array(list)
-  }
-
-  var costs: JSONValue {
-    var list: [JSONValue] = []
-    for (index, step) in steps.enumerated() {
-      guard let cost = stepCost(rows: index + 1) else { continue }
-      list.append([
-        "rows": .integer(index + 1), "steps": .integer(step.count), "microseconds": .double(cost),
-      ])
-    }
-    return .array(list)
-  }
-}
 
 /// One test with one value of --mtp.
 struct BenchResult {
@@ -72,11 +12,17 @@ struct BenchResult {
 
   var rates: [Double] { samples.map(\.tokensPerSecond) }
   var counts: BenchCounts { samples.reduce(into: BenchCounts()) { $0 += $1.counts } }
+  /// Of all repetitions together.
+  var achieved: BenchAchieved { samples.reduce(into: BenchAchieved()) { $0 += $1.achieved } }
 }
 
 struct BenchReport {
   let model: String
   let threads: Int
+  /// Nil where they were not measured.
+  let limits: MachineLimits?
+  /// The chance of drafts where a coin decides.
+  let acceptance: Double?
   let results: [BenchResult]
 
   /// Rate over the one without speculation, repetition by repetition; nil when that was not asked
@@ -85,6 +31,8 @@ struct BenchReport {
     let plain = results.first { $0.test == result.test && $0.speculation == .off }
     return plain.map { zip(result.rates, $0.rates).map { $0 / $1 } }
   }
+
+  // MARK: - JSON
 
   var json: JSONValue { .array(results.map(json)) }
 
@@ -96,25 +44,55 @@ struct BenchReport {
     row["depth"] = .integer(test.depth)
     row["batch"] = .integer(test.batch)
     row["tokens_per_second"] = .array(result.rates.map { .double($0) })
+    row["median_tokens_per_second"] = .double(median(result.rates))
     row["mtp"] = .string(result.speculation.defaultValueDescription)
     row["threads"] = .integer(threads)
+    add(result, to: &row)
     row["acceptance"] = counts.acceptance
+    row["synthetic_acceptance"] = acceptance.map { .double($0) }
     row["step_costs"] = counts.costs
     if let ratios = ratios(result) { row["ratio_to_off"] = .array(ratios.map { .double($0) }) }
+    row["limits"] = limits?.json
+    row["profile"] = BenchProfile(result.achieved, limits)?.json
     return .object(row)
   }
+
+  /// What was achieved: work of a step, and its rates in the median repetition.
+  private func add(_ result: BenchResult, to row: inout JSONObject) {
+    let achieved = result.achieved
+    row["milliseconds_per_step"] = .array(
+      result.samples.map { .double($0.achieved.milliseconds) })
+    row["bytes_per_step"] = .double(achieved.bytesPerStep)
+    row["multiply_adds_per_step"] = .double(achieved.multiplyAddsPerStep)
+    medianRate(result)?.add(to: &row, limits)
+  }
+
+  /// Of the repetition with the median time per step: one of them, not a mean.
+  private func medianRate(_ result: BenchResult) -> WorkRate? {
+    let sorted = result.samples.map(\.achieved).sorted { $0.milliseconds < $1.milliseconds }
+    return sorted.isEmpty ? nil : sorted[sorted.count / 2].rate
+  }
+
+  // MARK: - Tables
 
   var text: String {
     let count = results.first?.samples.count ?? 0
     let title = "\(model), threads \(threads): tokens/s, median of \(count) repetitions"
-    return [title, rateTable, stepTable].compactMap { $0 }.joined(separator: "\n\n")
+    let coin = acceptance.map { "a coin accepts drafts with chance \($0): answers are nonsense" }
+    let profiles = results.compactMap { result in
+      BenchProfile(result.achieved, limits)?.text(
+        "\(result.test), mtp \(result.speculation.defaultValueDescription)")
+    }
+    let head = [title, limits?.text, coin].compactMap { $0 }.joined(separator: "\n")
+    return ([head, rateTable, stepTable].compactMap { $0 } + profiles).joined(separator: "\n\n")
   }
 
   private var rateTable: String {
     let hasRatio = results.contains { $0.speculation == .off } && results.count > 1
+    let shares = limits == nil ? [] : ["of read", "of peak"]
     var table = TextTable(
       ["test", "depth", "batch", "mtp", "tokens/s", "min", "max"] + (hasRatio ? ["to off"] : [])
-        + ["accepted by position"])
+        + ["ms/step", "GB/s", "GOPS"] + shares + ["accepted by position"])
     for result in results {
       let test = result.test
       let accepted = result.counts.drafts.filter { $0.drafted > 0 }.map {
@@ -125,10 +103,20 @@ struct BenchReport {
           test.name, "\(test.depth)", "\(test.batch)", result.speculation.defaultValueDescription,
           fixed(median(result.rates), 1), fixed(result.rates.min() ?? 0, 1),
           fixed(result.rates.max() ?? 0, 1),
-        ] + (hasRatio ? [fixed(median(ratios(result) ?? []), 3)] : [])
+        ] + (hasRatio ? [fixed(median(ratios(result) ?? []), 3)] : []) + achievedCells(result)
           + [accepted.joined(separator: " ")])
     }
     return table.text
+  }
+
+  private func achievedCells(_ result: BenchResult) -> [String] {
+    let milliseconds = median(result.samples.map(\.achieved.milliseconds))
+    guard let rate = medianRate(result) else { return [] }
+    let cells = [
+      fixed(milliseconds, 2), fixed(rate.gigabytes, 1), fixed(rate.operations, 1),
+    ]
+    guard let limits else { return cells }
+    return cells + [percent(rate.shareOfBandwidth(limits)), percent(rate.shareOfPeak(limits))]
   }
 
   /// Over all tests, a column for each value of --mtp; nil when no answers were generated.
@@ -150,21 +138,4 @@ struct BenchReport {
     }
     return table.isEmpty ? nil : "step cost by rows, mean microseconds\n" + table.text
   }
-}
-
-private func median(_ values: [Double]) -> Double {
-  let sorted = values.sorted()
-  guard !sorted.isEmpty else { return 0 }
-  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-}
-
-/// A number with so many digits after the point.
-private func fixed(_ value: Double, _ digits: Int) -> String {
-  var scale = 1.0
-  for _ in 0..<digits { scale *= 10 }
-  guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
-  let scaled = Int((value * scale).rounded())
-  let fraction = String(scaled % Int(scale))
-  let zeros = String(repeating: "0", count: digits - fraction.count)
-  return "\(scaled / Int(scale)).\(zeros)\(fraction)"
 }

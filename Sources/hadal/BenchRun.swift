@@ -13,11 +13,15 @@ struct BenchSample {
   let tokensPerSecond: Double
   /// What the engine counted meanwhile.
   let counts: BenchCounts
+  /// The work of the measured part.
+  let achieved: BenchAchieved
 }
 
 struct BenchRun {
   let test: BenchTest
   let engine: EngineHandle
+  let model: BenchModel
+  let profile: PassProfile?
   let prompts: BenchPrompts
   let temperature: Double
   let seed: UInt64
@@ -28,10 +32,13 @@ struct BenchRun {
   private static let patience = 2
 
   init(
-    test: BenchTest, engine: EngineHandle, prompts: BenchPrompts, temperature: Double, seed: UInt64
+    test: BenchTest, engine: EngineHandle, of engines: BenchEngines, prompts: BenchPrompts,
+    temperature: Double, seed: UInt64
   ) {
     self.test = test
     self.engine = engine
+    model = engines.figures
+    profile = engines.profile
     self.prompts = prompts
     self.temperature = temperature
     self.seed = seed
@@ -58,14 +65,19 @@ struct BenchRun {
         })
     }
     let before = engine.statistics
-    let records = try run(requests)
+    let window = BenchWindow(test, engine, profile)
+    let records = try run(requests, window)
     let counts = BenchCounts(from: before, to: engine.statistics)
     let rate =
       switch test.kind {
       case .prompt: try promptRate(records)
       case .generate: try generationRate(records.map(\.times))
       }
-    return BenchSample(tokensPerSecond: rate, counts: counts)
+    guard let interval = window.interval else { throw CommandError("\(test): nothing to measure") }
+    return BenchSample(
+      tokensPerSecond: rate, counts: counts,
+      achieved: BenchAchieved(
+        test, interval, cachedTokens: records.map(\.cachedTokens), model))
   }
 
   /// What a prompt test computes after the context: other tokens in every repetition.
@@ -86,9 +98,11 @@ struct BenchRun {
   }
 
   /// Runs all requests from one step on and waits for their end, and for the engine's.
-  private func run(_ requests: [GenerationRequest]) throws -> [BenchStream.Record] {
+  private func run(
+    _ requests: [GenerationRequest], _ window: BenchWindow? = nil
+  ) throws -> [BenchStream.Record] {
     let over = DispatchSemaphore(value: 0)
-    let streams = requests.map { BenchStream($0) { over.signal() } }
+    let streams = requests.map { BenchStream($0, window: window) { over.signal() } }
     // They are submitted at the end of another request, on the engine's thread: it cannot begin
     // with some of them before the others are there. Two tokens that nobody knows are a prompt; a
     // single one would count as a step of an answer.
@@ -96,6 +110,7 @@ struct BenchRun {
       prompts.context(stream: 0, count: 2), maxTokens: 0, stream: 0,
       salt: "signal \(MonotonicClock.nanoseconds)")
     BenchStream(signal) { [engine] in
+      window?.requestsBegin()
       for stream in streams { stream.start(engine) }
     }.start(engine)
     var isSilent = true
@@ -127,11 +142,12 @@ struct BenchRun {
   }
 
   /// Tokens of all streams over the time in which all of them run, from token to token of the
-  /// stream that ends first: so a step counts for all streams or for none.
+  /// stream that ends first: so a step counts for all streams or for none. The step after a prompt
+  /// is not among them.
   private func generationRate(_ times: [[UInt64]]) throws -> Double {
-    let allRun = times.compactMap(\.first).max() ?? 0
+    let allRun = times.compactMap(\.first).max() ?? .max
     let reference = times.min { ($0.last ?? 0) < ($1.last ?? 0) } ?? []
-    guard let start = reference.first(where: { $0 >= allRun }), let end = reference.last,
+    guard let start = reference.first(where: { $0 > allRun }), let end = reference.last,
       end > start
     else { throw CommandError("\(test): the streams did not run side by side") }
     let tokens = times.joined().count { $0 > start && $0 <= end }

@@ -19,12 +19,18 @@ final class BenchStream: Sendable {
   }
 
   private let request: GenerationRequest
+  private let window: BenchWindow?
   private let state = Mutex(Record())
   private let ended: @Sendable () -> Void
 
-  /// - Parameter ended: called when the answer has ended, on the engine's thread, or was refused.
-  init(_ request: GenerationRequest, ended: @escaping @Sendable () -> Void) {
+  /// - Parameters:
+  ///   - window: told of the tokens.
+  ///   - ended: called when the answer has ended, on the engine's thread, or was refused.
+  init(
+    _ request: GenerationRequest, window: BenchWindow? = nil, ended: @escaping @Sendable () -> Void
+  ) {
     self.request = request
+    self.window = window
     self.ended = ended
   }
 
@@ -53,7 +59,10 @@ final class BenchStream: Sendable {
         switch event {
         case .started(let cachedTokens): state.cachedTokens = cachedTokens
         case .prompt: break
-        case .token: state.times.append(MonotonicClock.nanoseconds)
+        case .token:
+          let (time, count) = (MonotonicClock.nanoseconds, state.times.count + 1)
+          state.times.append(time)
+          window?.tookToken(at: time, isFirst: count == 1, isLast: count == request.maxTokens)
         case .finished: isOver = true
         }
       }

@@ -1,5 +1,6 @@
 // What a test of `hadal bench` is, and what it takes.
 
+import Compute
 import DeepSeek
 import Logging
 import Serving
@@ -23,12 +24,11 @@ struct BenchTest: Equatable, CustomStringConvertible {
   var contextCount: Int { kind == .generate ? max(depth, 2) : depth }
 
   /// Tokens to ask for. A prompt ends with its first token; an answer has that one besides those
-  /// that are counted, and, among several streams, another one: streams begin in one step, but
-  /// send one after the other.
+  /// that are counted, and another one: streams begin in one step, but send one after the other.
   var answerCount: Int {
     switch kind {
     case .prompt: 1
-    case .generate: tokens + (batch > 1 ? 2 : 1)
+    case .generate: tokens + 2
     }
   }
 
@@ -48,19 +48,42 @@ struct BenchTest: Equatable, CustomStringConvertible {
 /// have work.
 struct BenchEngines {
   let model: PlannedModel
+  /// What the engines do, which is less than was asked for where a model has no MTP module.
+  let speculations: [Speculation]
   let handles: [EngineHandle]
+  let backend: Backend
+  let figures: BenchModel
+  /// Of the engine that has work; nil unless asked for.
+  let profile: PassProfile?
 
   /// Refuses tests that cannot run before anything is loaded. The pool is as large as the largest
   /// test needs, if nobody says otherwise.
-  init(_ options: ModelOptions, _ speculations: [Speculation], _ tests: [BenchTest]) throws {
+  /// - Parameter coin: decides about drafts.
+  init(
+    _ options: ModelOptions, _ wanted: [Speculation], _ tests: [BenchTest],
+    coin: AcceptanceCoin? = nil, isProfiled: Bool = false
+  ) throws {
     var options = options
     options.maxSequences = max(options.maxSequences, tests.map(\.batch).max() ?? 0)
     options.kvTokens = options.kvTokens ?? tests.map(\.poolTokens).max()
-    let models = try speculations.map { try PlannedModel(options, mtp: $0) }
+    var models: [PlannedModel] = []
+    for speculation in wanted {
+      let model = try PlannedModel(options, mtp: speculation, coin: coin)
+      if models.contains(where: { $0.limits.speculation == model.limits.speculation }) { continue }
+      models.append(model)
+    }
+    speculations = models.map(\.limits.speculation)
     model = models[0]
+    if coin != nil, model.configuration.mtpLayerCount == 0 {
+      throw CommandError("--acceptance needs an MTP module, which this model does not have")
+    }
     for test in tests { try Self.check(test, model) }
     try PlannedModel.checkMemory(of: models)
-    let backend = try model.startBackend()
+    let profile = isProfiled ? PassProfile() : nil
+    let backend = try model.startBackend(clock: profile?.clock)
+    self.profile = profile
+    self.backend = backend
+    figures = BenchModel(model)
     let weights = try model.packWeights(backend, Logger(label: "hadal", quiet: false))
     handles = try models.map { try $0.startEngine(weights, backend) }
   }

@@ -19,17 +19,18 @@ struct PlannedModel {
   let memory: MemoryPlan
   let budget: MemoryBudget
   let threads: Int
-  private let kernels: Kernels
+  let kernels: Kernels
   private let savesPacked: Bool
 
   /// Rows whose logits are computed at a time.
-  private static let logitRows = 16
+  static let logitRows = 16
   /// Sequences that may wait for each one that runs.
   private static let waitingPerRunning = 64
   /// The share of free memory that the latent pool takes when nobody says otherwise.
   private static let defaultPoolShare = 0.5
 
-  init(_ options: ModelOptions, mtp: Speculation) throws {
+  /// - Parameter coin: decides about drafts, for measuring only.
+  init(_ options: ModelOptions, mtp: Speculation, coin: AcceptanceCoin? = nil) throws {
     directory = try ModelDirectory(options.model)
     checkpoint = try directory.checkpoint()
     weights = try ModelWeights(checkpoint)
@@ -41,7 +42,7 @@ struct PlannedModel {
     threads = options.threads ?? ProcessorBudget.measure().threads
     let pageCount = Self.pageCount(
       options, configuration, latents, free: budget.available - weights.byteCount)
-    limits = EngineLimits(
+    var limits = EngineLimits(
       maxSequences: options.maxSequences,
       queueLength: options.maxSequences * Self.waitingPerRunning,
       prefillChunk: options.prefillChunk,
@@ -49,6 +50,8 @@ struct PlannedModel {
       pageCount: pageCount, targetStepSeconds: options.targetStepMs / 1000,
       speculation: try Self.speculation(mtp, configuration),
       cachesPrefixes: !options.noPrefixCache)
+    limits.acceptanceCoin = coin
+    self.limits = limits
     memory = MemoryPlan(
       configuration, weights: weights.byteCount, latents: latents, pageCount: pageCount,
       sequences: limits.maxSequences, decodeRows: limits.decodeRows,
@@ -160,8 +163,9 @@ struct PlannedModel {
   /// Nanoseconds after which a user wants to know what is going on.
   private static let patience: UInt64 = 2_000_000_000
 
-  func startBackend() throws -> Backend {
-    Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads))
+  /// - Parameter clock: told of the end of every operation.
+  func startBackend(clock: OperationClock? = nil) throws -> Backend {
+    Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads), clock: clock)
   }
 
   /// Several engines may share weights and backend, if only one at a time has work.

@@ -72,6 +72,94 @@ class Output(unittest.TestCase):
         self.assertIn("to off", result.stdout)
         self.assertIn("step cost by rows", result.stdout)
 
+    def test_achieved_figures(self):
+        found = {row["test"]: row for row in rows(
+            "--prompt", 32, "--generate", 8, "--mtp", "off", "--repetitions", 3)}
+        for row in found.values():
+            self.assertEqual(len(row["milliseconds_per_step"]), 3)
+            limits = row["limits"]
+            self.assertEqual(set(limits), {"read_gigabytes_per_second", "int8_gops", "bf16_gops",
+                                           "f32_gops"})
+            self.assertTrue(all(limit > 0 for limit in limits.values()))
+            self.assertAlmostEqual(
+                row["share_of_bandwidth"],
+                row["gigabytes_per_second"] / limits["read_gigabytes_per_second"])
+            self.assertNotIn("profile", row)
+            # Bytes and operations are those of the same time. Which experts are read differs
+            # between repetitions.
+            ratio = row["gops"] / row["gigabytes_per_second"]
+            self.assertAlmostEqual(
+                ratio, 2 * row["multiply_adds_per_step"] / row["bytes_per_step"],
+                delta=0.2 * ratio)
+        generate = found["generate"]
+        for rate, milliseconds in zip(generate["tokens_per_second"],
+                                      generate["milliseconds_per_step"], strict=True):
+            self.assertAlmostEqual(rate * milliseconds / 1000, 1)
+        # A prompt of 32 rows multiplies with every weight of a step about as often, but reads it
+        # once.
+        self.assertGreater(found["prompt"]["multiply_adds_per_step"],
+                           16 * generate["multiply_adds_per_step"])
+        self.assertLess(found["prompt"]["bytes_per_step"], 8 * generate["bytes_per_step"])
+        quiet = rows("--no-limits", "--prompt", 0, "--generate", 4, "--repetitions", 1)[0]
+        self.assertGreater(quiet["gigabytes_per_second"], 0)
+        for name in ("limits", "share_of_bandwidth", "share_of_peak"):
+            self.assertNotIn(name, quiet)
+
+    def test_profile(self):
+        found = rows("--profile", "--no-limits", "--prompt", 16, "--generate", 8, "--mtp", "off,1",
+                     "--repetitions", 1)
+        for row in found:
+            names = [(part["pass"], part["operation"]) for part in row["profile"]]
+            self.assertEqual(len(set(names)), len(names))
+            for name in ("attention projections", "absorb", "latent scan", "router", "head",
+                         "experts and shared: activate", "sampling", "other"):
+                self.assertIn(("main", name), names)
+            if row["test"] == "generate":
+                self.assertEqual(any(part == "mtp" for part, _ in names), row["mtp"] == "1")
+            self.assertAlmostEqual(sum(part["share"] for part in row["profile"]), 1)
+            for part in row["profile"]:
+                # Nor is it known where the module's context begins.
+                has_work = part["operation"] not in ("sampling", "other") and (
+                    part["pass"], part["operation"]) != ("mtp", "latent scan")
+                self.assertEqual("gigabytes_per_second" in part, has_work)
+        table = hadal_bench("--profile", "--prompt", 0, "--generate", 8, "--repetitions", 1)
+        self.assertIn("milliseconds of a step", table.stdout)
+        self.assertIn("latent scan", table.stdout)
+
+    def test_limits_alone(self):
+        limits = rows("--limits", "--threads", 1)
+        self.assertTrue(all(limit > 0 for limit in limits.values()))
+        self.assertIn("GB/s", hadal_bench("--limits").stdout)
+
+    def test_kernel_ladder(self):
+        found = rows("--kernels", "--tiers", "scalar,avx2", "--formats", "BF16,Q4_K")
+        self.assertEqual({row["format"] for row in found}, {"BF16", "Q4_K"})
+        self.assertEqual([row["rows"] for row in found[:6]], [1, 2, 4, 8, 64, 512])
+        for row in found:
+            self.assertTrue(row["exact"])
+            self.assertGreater(row["cached_gops"], 0)
+            self.assertEqual("memory_gigabytes_per_second" in row, row["rows"] == 1)
+        table = hadal_bench("--kernels", "--tiers", "scalar", "--formats", "Q8_0").stdout
+        self.assertEqual(sum(line.startswith("Q8_0") for line in table.splitlines()), 6)
+
+    def test_acceptance_by_a_coin(self):
+        for chance in (0, 1):
+            found = rows("--acceptance", chance, "--prompt", 0, "--generate", 30, "--mtp", 2,
+                         "--repetitions", 1, "--no-limits")[0]
+            self.assertEqual(found["synthetic_acceptance"], chance)
+            self.assertTrue(found["acceptance"])
+            for position in found["acceptance"]:
+                self.assertEqual(position["accepted"], chance * position["drafted"])
+        table = hadal_bench("--acceptance", 0.5, "--prompt", 0, "--generate", 8,
+                            "--repetitions", 1).stdout
+        self.assertIn("coin", table)
+
+    def test_model_without_mtp_is_called_off(self):
+        found = rows("--model", PARITY / "v2_greedy_lite", "--prompt", 8, "--generate", 4,
+                     "--mtp", "auto,off", "--repetitions", 1, "--no-limits")
+        self.assertEqual([row["mtp"] for row in found], ["off", "off"])
+        self.assertEqual([row["test"] for row in found], ["prompt", "generate"])
+
     def test_prompts_from_a_text(self):
         with tempfile.TemporaryDirectory() as folder:
             text = pathlib.Path(folder) / "story.txt"
@@ -98,9 +186,16 @@ class Refusals(unittest.TestCase):
         self.expect(["tokenizer.json"], "--model", PARITY / "v3_mtp", "--prompt", 8,
                     "--generate", 8, "--text", "/dev/null")
         self.expect(["measure"], "--prompt", 0, "--generate", 0)
+        self.expect(["--acceptance", "MTP"], "--model", PARITY / "v2_greedy_lite", "--acceptance",
+                    0.5, "--prompt", 8, "--generate", 4)
+        self.expect(["--acceptance", "--mtp"], "--acceptance", 0.5, "--mtp", "off")
+        self.expect(["--limits", "--kernels"], "--limits", "--kernels")
+        self.expect(["--kernels", "--profile"], "--kernels", "--profile")
+        self.expect(["--tiers"], "--tiers", "scalar")
         for name, value in [("--prompt", "1,x"), ("--batch", "0"), ("--batch", "2,2"),
                             ("--depth", "-1"), ("--mtp", "off,9"), ("--repetitions", "0"),
-                            ("--temperature", "3")]:
+                            ("--temperature", "3"), ("--acceptance", "1.5"), ("--tiers", "mmx"),
+                            ("--formats", "Q4_K,Q4_K")]:
             self.expect([name], f"{name}={value}")
 
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ck_attention.h"
+#include "ck_limits.h"
 #include "ck_panels.h"
 #include "ck_quantise.h"
 #include "ck_rows.h"
