@@ -38,6 +38,14 @@ public struct ForwardBatch: Sendable {
   /// A batch without rows.
   public init() {}
 
+  /// A batch without rows that can take so many without allocating.
+  public init(reserving rows: Int, segments count: Int) {
+    tokens.reserveCapacity(rows)
+    positions.reserveCapacity(rows)
+    segmentOfRow.reserveCapacity(rows)
+    segments.reserveCapacity(count)
+  }
+
   /// Rows of all segments together.
   public var rowCount: Int { tokens.count }
 

@@ -30,7 +30,7 @@ struct Drafter {
   private let rowLimit: Int
   private var jobs: [Job] = []
   private var candidates: [SpeculationPolicy.Candidate] = []
-  private var batch = ForwardBatch()
+  private var batch: ForwardBatch
   private var sources: [HiddenSource] = []
   /// Jobs that draw a draft from the last draft pass.
   private var drawing: [Int] = []
@@ -44,6 +44,15 @@ struct Drafter {
     keepsRows = canDraft && limits.speculation != .off
     rowLimit = max(limits.decodeRows, limits.prefillChunk)
     policy = SpeculationPolicy(limits, draftRows: rowLimit)
+    // Either lane may have all sequences.
+    let jobLimit = 2 * limits.maxSequences
+    batch = ForwardBatch(reserving: rowLimit, segments: jobLimit)
+    guard keepsRows else { return }
+    sources.reserveCapacity(rowLimit)
+    jobs.reserveCapacity(jobLimit)
+    candidates.reserveCapacity(jobLimit)
+    drawing.reserveCapacity(jobLimit)
+    drawnRows.reserveCapacity(jobLimit)
   }
 
   /// Takes in the sequences of a finished pass.

@@ -32,7 +32,7 @@ package final class Engine<Model: LanguageModel> {
   var plan = StepPlan()
   var decodePass: LanePass
   /// The prefill under way, if it has entries.
-  var prefillPass = LanePass(.prefill)
+  var prefillPass: LanePass
   /// Layers that the prefill has yet to go through.
   var prefillLayers = 0
   var drafter: Drafter
@@ -52,11 +52,17 @@ package final class Engine<Model: LanguageModel> {
     self.inbox = inbox
     self.monitor = monitor
     self.clock = clock
-    decodePass = LanePass(.decode, coin: limits.acceptanceCoin)
+    let sequences = limits.maxSequences
+    decodePass = LanePass(
+      .decode, rows: limits.decodeRows, sequences: sequences, coin: limits.acceptanceCoin)
+    prefillPass = LanePass(.prefill, rows: limits.prefillChunk, sequences: sequences)
+    samples.reserveCapacity(max(limits.decodeRows, limits.prefillChunk))
+    sampledRows.reserveCapacity(model.logitRowCapacity)
+    monitor.reserve(rows: limits.decodeRows)
     scheduler = Scheduler(limits: limits, layerCount: model.layerCount)
     pool = LatentPool(pageCount: limits.pageCount, cachesPrefixes: limits.cachesPrefixes)
     drafter = Drafter(limits, canDraft: model.canDraft)
-    running.reserveCapacity(limits.maxSequences)
+    running.reserveCapacity(sequences)
   }
 
   /// Runs until the inbox is stopped.

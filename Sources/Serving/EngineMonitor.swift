@@ -13,6 +13,9 @@ package final class EngineMonitor: Sendable {
 
   package var statistics: EngineStatistics { state.withLock { $0 } }
 
+  /// Takes room for the costs of steps of up to so many rows.
+  func reserve(rows: Int) { state.withLock { $0.stepCosts.reserveCapacity(rows) } }
+
   // MARK: - Pulse
 
   func beat() { lastStep.store(MonotonicClock.nanoseconds, ordering: .relaxed) }

@@ -20,7 +20,7 @@ struct LanePass {
   }
 
   let lane: ForwardLane
-  private(set) var batch = ForwardBatch()
+  private(set) var batch: ForwardBatch
   var entries: [Entry] = []
   /// What the pass and its sampling took so far.
   var seconds = 0.0
@@ -30,9 +30,14 @@ struct LanePass {
   /// Decides about drafts in the model's place; nil unless somebody measures.
   private let coin: AcceptanceCoin?
 
-  init(_ lane: ForwardLane, coin: AcceptanceCoin? = nil) {
+  /// - Parameters:
+  ///   - rows: the most of one pass.
+  ///   - sequences: the most of one pass.
+  init(_ lane: ForwardLane, rows: Int, sequences: Int, coin: AcceptanceCoin? = nil) {
     self.lane = lane
     self.coin = coin
+    batch = ForwardBatch(reserving: rows, segments: sequences)
+    entries.reserveCapacity(sequences)
   }
 
   var isEmpty: Bool { entries.isEmpty }
