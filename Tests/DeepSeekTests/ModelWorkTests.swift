@@ -16,7 +16,7 @@ struct ModelWorkTests {
     weights = try ModelWeights(try Checkpoint.open(directory: Fixtures.path("parity/v3_mtp")))
   }
 
-  private func work(_ format: ElementFormat = .float32, rounds: Bool = false) throws -> ModelWork {
+  private func work(_ format: LatentFormat = .float32, rounds: Bool = false) throws -> ModelWork {
     let kernels = try #require(Kernels(tier: .scalar, roundsInputs: rounds))
     return ModelWork(
       weights, latents: LatentShape(weights.configuration, format: format), kernels: kernels)
