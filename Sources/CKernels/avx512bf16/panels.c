@@ -47,7 +47,8 @@ CK_INLINE void bfloat16_tile(const ck_panels *w, int64_t first, const uint8_t *x
     for (int p = 0; p < panels; p++) {
       const uint8_t *vector = bytes + p * w->panel_bytes + k / 2 * CK_VECTOR;
       __m512bh weights = (__m512bh)_mm512_load_si512(vector);
-      __builtin_prefetch(vector + 2048);
+      // Several panels are several streams, which the processor follows better by itself.
+      if (panels == 1) __builtin_prefetch(vector + 2048);
       for (int r = 0; r < rows; r++)
         sums[p * rows + r] =
             _mm512_dpbf16_ps(sums[p * rows + r], weights, pair_of(x + r * stride + k * 2));

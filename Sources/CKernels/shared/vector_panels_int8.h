@@ -66,6 +66,13 @@ CK_INLINE void prefetch_vectors(const uint8_t *vectors, int count) {
   for (int v = 0; v < count; v++) __builtin_prefetch(vectors + 2048 + v * CK_VECTOR);
 }
 
+/// The same for the single stream of blocks of 256. Where few rows share the weights, the processor
+/// itself runs ahead far enough, and being asked holds it up: one thread of a Zen 4 reads Q4_K at 32
+/// instead of 20 GB/s for one row.
+CK_INLINE void prefetch_stream(const uint8_t *vectors, int count, int rows) {
+  if (rows > 3) prefetch_vectors(vectors, count);
+}
+
 /// Blocks of 32 columns.
 CK_INLINE void tile_int8_32(ck_panel_format format, const uint8_t *panel, int64_t columns,
                             tile_inputs x, lanes *totals, int rows) {
@@ -121,7 +128,7 @@ CK_INLINE void block_sums(ck_panel_format format, const uint8_t *vectors, const 
   for (int part = 0; part < 8; part++) {
     ints sums[CK_INT_TILE_ROWS];
     for (int r = 0; r < rows; r++) sums[r] = ints_zero();
-    prefetch_vectors(vectors, 4);
+    prefetch_stream(vectors, 4, rows);
     if (format == CK_PANEL_Q4_K) {
       add_nibble_products(sums, vectors, ints_zero(), 0, 4, x, b * 256 + part * 32, rows);
       vectors += 4 * CK_VECTOR;
@@ -157,7 +164,7 @@ CK_INLINE void block_sums_signed(const uint8_t *vectors, tile_inputs *x, int64_t
     ints sums[CK_INT_TILE_ROWS];
     for (int r = 0; r < rows; r++)
       sums[r] = ints_broadcast(x->starts + r * x->start_stride + b * 16 + j);
-    prefetch_vectors(vectors, 3);
+    prefetch_stream(vectors, 3, rows);
     add_nibble_products(sums, vectors + CK_VECTOR, ints_load(vectors), 2, 2, x, b * 256 + j * 16,
                         rows);
     vectors += 3 * CK_VECTOR;
