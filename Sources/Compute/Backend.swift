@@ -22,7 +22,7 @@ public struct Backend: Sendable {
   private static let worthSplitting = 5_000
   /// Work of one task, where there is much more: tasks are claimed one by one, so small ones even
   /// out what threads get done.
-  private static let taskCost = 40_000
+  private static let taskCost = 20_000
 
   /// About the nanoseconds that one thread takes to multiply `rows` rows with weights of so many
   /// bytes: reading them, or the multiplications.
