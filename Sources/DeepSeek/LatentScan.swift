@@ -45,7 +45,8 @@ struct LatentScan: ParallelWork {
     self.buffers = buffers.scan
     let positions = batch.positions.reduce(0) { $0 + $1 + 1 }
     isParallel = backend.isWorthSplitting(
-      cost: positions * heads * 2 * kernels.layout.rank / Self.multiplyAddsPerNanosecond)
+      cost: positions * max(heads, AttentionLanes.width) * 2 * kernels.layout.rank
+        / Self.multiplyAddsPerNanosecond)
   }
 
   /// Fills `attended` with the softmax-weighted latents of every row and head.

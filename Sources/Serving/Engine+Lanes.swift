@@ -127,4 +127,14 @@ extension Engine {
       seconds: cost)
     monitor.recordDecode(rows: decodePass.rowCount, seconds: cost)
   }
+
+  /// What a step really brought, if it did nothing but decode.
+  /// - Parameters:
+  ///   - rows, tokens: of the decode lane.
+  func recordWholeStep(rows: Int, tokens: Int, since start: UInt64) {
+    guard !plan.decodes.isEmpty, plan.prefillLayers == 0 else { return }
+    drafter.policy.recordWhole(
+      sequences: plan.decodes.count, drafts: rows - plan.decodes.count, tokens: tokens,
+      seconds: seconds(since: start))
+  }
 }

@@ -89,9 +89,12 @@ package final class Engine<Model: LanguageModel> {
       return .idle
     }
     monitor.beat()
+    let start = clock()
     runLanes()
     sampleLanes()
+    let (rows, tokens) = (decodePass.rowCount, decodePass.drawnTokens)
     publish()
+    recordWholeStep(rows: rows, tokens: tokens, since: start)
     report()
     return .worked
   }

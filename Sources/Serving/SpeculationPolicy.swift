@@ -32,10 +32,13 @@ package struct SpeculationPolicy {
   private var verification: StepCosts
   private var drafting: StepCosts
   private var all = DraftAcceptance()
+  private var trial: SpeculationTrial
   /// Seconds that may be spent on finding out whether another choice has become better.
   private var probeCredit = 0.0
   /// Steps since the last draft pass.
   private var stepsSinceDrafts = 0
+  /// Whether the drafts of the next step are a probe's.
+  private var isProbing = false
   /// Steps that are left of the probe with a draft, or of the pause without any.
   private var probeSteps = 0
   private var pauseSteps = 0
@@ -44,6 +47,13 @@ package struct SpeculationPolicy {
   private var paid = true
   private var advantage = 1.0
 
+  /// Steps until it is considered again whether drafts pay, and for how many sequences they did
+  /// not.
+  private var restSteps = 0
+  private var restingCount = 0
+
+  /// Considering takes some microseconds, which steps of small models would feel.
+  private static let restLength = 7
   /// The share of all time that probes may cost.
   private static let probeShare = 0.003
   /// What may be spent at the start, in steps: one has to know something first.
@@ -61,7 +71,7 @@ package struct SpeculationPolicy {
   /// A probe's length: the first drafts after a pause know little of the context and do not count.
   private static let probeLength = 24
   /// Drafts must promise this much more than plain decoding.
-  private static let margin = 1.1
+  private static let margin = 1.05
   /// Observations that the record of all sequences remembers.
   private static let memory = 256.0
 
@@ -71,6 +81,7 @@ package struct SpeculationPolicy {
     plain = StepCosts(rows: limits.maxSequences)
     verification = StepCosts(rows: limits.decodeRows)
     drafting = StepCosts(rows: draftRows)
+    trial = SpeculationTrial(sequences: limits.maxSequences)
   }
 
   // MARK: - Measurements
@@ -81,8 +92,11 @@ package struct SpeculationPolicy {
     if drafts > 0 {
       verification.record(rows: rows, seconds: seconds)
     } else if stepsSinceDrafts >= Self.settling {
-      if plain.seconds(1) == nil { probeCredit = Self.firstCredit * seconds }
+      let wasKnown = plain.seconds(1) != nil
       plain.record(rows: rows, seconds: seconds)
+      if !wasKnown, let step = plain.seconds(Double(rows)) {
+        probeCredit = Self.firstCredit * step
+      }
     }
     stepsSinceDrafts += 1
     probeCredit += Self.probeShare * seconds
@@ -92,6 +106,21 @@ package struct SpeculationPolicy {
     drafting.record(rows: rows, seconds: seconds)
     stepsSinceDrafts = 0
     probeCredit += Self.probeShare * seconds
+  }
+
+  /// Records a whole step that did nothing but decode.
+  /// - Parameters:
+  ///   - drafts: how many of its rows were drafts.
+  ///   - tokens: what it brought.
+  ///   - seconds: from its start to its end, the drafting for the next step included.
+  package mutating func recordWhole(sequences: Int, drafts: Int, tokens: Int, seconds: Double) {
+    if drafts == 0, stepsSinceDrafts >= Self.settling {
+      trial.recordPlain(sequences: sequences, tokens: tokens, seconds: seconds)
+    } else if drafts > 0, isProbing {
+      trial.recordProbe(sequences: sequences, tokens: tokens, seconds: seconds)
+    } else if drafts > 0 {
+      trial.recordDrafted(sequences: sequences, tokens: tokens, seconds: seconds)
+    }
   }
 
   package mutating func record(drafted: Int, accepted: Int, of sequence: inout DraftAcceptance) {
@@ -129,6 +158,12 @@ package struct SpeculationPolicy {
       pauseSteps = max(pauseSteps - 1, 0)
       return
     }
+    if restSteps > 0, restingCount == candidates.count, probeSteps == 0 {
+      restSteps -= 1
+      return
+    }
+    isProbing = false
+    guard trial.allowsDrafts(sequences: candidates.count) else { return }
     var outlook = Outlook(sequences: candidates.count, plain, verification, drafting)
     let plainRate = outlook.rate
     // One position deeper than is known: what lies beyond would be hope.
@@ -156,6 +191,7 @@ package struct SpeculationPolicy {
       pauseIfAffordable(&candidates, plainRate: plainRate)
     } else {
       probe(&candidates, plainRate: plainRate)
+      (restSteps, restingCount) = (Self.restLength, candidates.count)
     }
   }
 
@@ -205,6 +241,7 @@ package struct SpeculationPolicy {
       probeSteps = Self.probeLength
     }
     probeSteps -= 1
+    isProbing = true
     candidates[index].depth = 1
   }
 }

@@ -84,13 +84,12 @@ package struct StepCosts {
   /// How many passes of about so many rows were measured.
   package func count(rows: Int) -> Int { buckets[bucketOfRows[rows - 1]].count }
 
-  /// Expected seconds of a pass with `rows` rows (a mean over batches may be a fraction); nil
-  /// before the first measurement.
+  /// Expected seconds of a pass with `rows` rows (a mean over batches may be a fraction); nil while
+  /// no number of rows has had its first passes: a single one may have been suspended.
   package func seconds(_ rows: Double) -> Double? {
-    let isAnyKnown = buckets.contains { $0.isKnown }
     var below: Bucket?
     var above: Bucket?
-    for bucket in buckets where isAnyKnown ? bucket.isKnown : bucket.count > 0 {
+    for bucket in buckets where bucket.isKnown {
       if bucket.rows <= rows { below = bucket }
       if bucket.rows >= rows, above == nil { above = bucket }
     }

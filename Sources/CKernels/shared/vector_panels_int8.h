@@ -66,9 +66,9 @@ CK_INLINE void prefetch_vectors(const uint8_t *vectors, int count) {
   for (int v = 0; v < count; v++) __builtin_prefetch(vectors + 2048 + v * CK_VECTOR);
 }
 
-/// The same for the single stream of blocks of 256. Where few rows share the weights, the processor
-/// itself runs ahead far enough, and being asked holds it up: one thread of a Zen 4 reads Q4_K at 32
-/// instead of 20 GB/s for one row.
+/// The same for the single stream of blocks of 256. Where few rows share the weights, the
+/// processor itself runs ahead far enough, and being asked holds it up: one thread of a Zen 4 reads
+/// Q4_K at 32 instead of 20 GB/s for one row.
 CK_INLINE void prefetch_stream(const uint8_t *vectors, int count, int rows) {
   if (rows > 3) prefetch_vectors(vectors, count);
 }
