@@ -129,17 +129,17 @@ CK_INLINE int64_t tile_panels(const ck_panels *w, int64_t left, int64_t rows) {
 }
 
 static void product_tile(const ck_panels *w, int64_t panel, const uint8_t *x, int64_t stride,
-                         ck_rows y, int64_t panels, int64_t rows) {
+                         const ck_rows *y, int64_t panels, int64_t rows) {
   if (panels > 1) {
     switch (rows) {
-      case 1: bfloat16_tile(w, panel, x, stride, y, TILE_PANELS, 1); break;
-      case 2: bfloat16_tile(w, panel, x, stride, y, TILE_PANELS, 2); break;
-      case 3: bfloat16_tile(w, panel, x, stride, y, TILE_PANELS, 3); break;
+      case 1: bfloat16_tile(w, panel, x, stride, *y, TILE_PANELS, 1); break;
+      case 2: bfloat16_tile(w, panel, x, stride, *y, TILE_PANELS, 2); break;
+      case 3: bfloat16_tile(w, panel, x, stride, *y, TILE_PANELS, 3); break;
     }
   } else if (w->format == CK_PANEL_BF16) {
-    switch (rows) { CK_TILE_CASES(bfloat16_tile, w, panel, x, stride, y) }
+    switch (rows) { CK_TILE_CASES(bfloat16_tile, w, panel, x, stride, *y) }
   } else {
-    switch (rows) { CK_TILE_CASES(float8_tile, w, panel, x, stride, y) }
+    switch (rows) { CK_TILE_CASES(float8_tile, w, panel, x, stride, *y) }
   }
 }
 
@@ -155,7 +155,7 @@ void ck_product_bfloat16_avx512_bf16(const ck_panels *w, int64_t first, int64_t 
       for (int64_t p = start, taken; p < end; p += taken) {
         taken = tile_panels(w, end - p, rows);
         ck_rows target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
-        product_tile(w, first + p, x->values + row * x->value_stride, x->value_stride, target,
+        product_tile(w, first + p, x->values + row * x->value_stride, x->value_stride, &target,
                      taken, rows);
       }
     }

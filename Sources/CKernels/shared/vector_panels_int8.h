@@ -209,7 +209,7 @@ CK_INLINE void tile_int8_256(ck_panel_format format, const uint8_t *panel, int64
 #define CK_INT_TILE(name, tile, format)                                                        \
   static __attribute__((noinline)) void CK_NAME(name)(const ck_panels *w, int64_t panel,       \
                                                       const ck_inputs *x, int64_t row,         \
-                                                      ck_rows y, int rows) {                \
+                                                      const ck_rows *y, int rows) {            \
     lanes totals[CK_INT_TILE_ROWS];                                                            \
     const uint8_t *bytes = w->bytes + panel * w->panel_bytes;                                  \
     tile_inputs inputs = inputs_from(x, row);                                                  \
@@ -217,7 +217,7 @@ CK_INLINE void tile_int8_256(ck_panel_format format, const uint8_t *panel, int64
       CK_INT_TILE_CASES(tile, format, bytes, w->columns, inputs, totals)                       \
       default: __builtin_unreachable();                                                        \
     }                                                                                          \
-    store_totals(w, panel, totals, y, rows);                                                   \
+    store_totals(w, panel, totals, *y, rows);                                                  \
   }
 
 /// Stores the totals of a tile; rows of the panel beyond the matrix are not written.
@@ -235,7 +235,7 @@ CK_INT_TILE(tile_q5_K, tile_int8_256, CK_PANEL_Q5_K)
 CK_INT_TILE(tile_q6_K, tile_int8_256, CK_PANEL_Q6_K)
 
 typedef void (*int_tile)(const ck_panels *w, int64_t panel, const ck_inputs *x, int64_t row,
-                         ck_rows y, int rows);
+                         const ck_rows *y, int rows);
 
 CK_INLINE int_tile int_tile_of(ck_panel_format format) {
   switch (format) {
@@ -260,7 +260,7 @@ static void int_product(const ck_panels *w, int64_t first, int64_t panels, const
       rows = tile_rows(x->count - row, CK_INT_TILE_ROWS);
       for (int64_t p = start; p < start + group && p < panels; p++) {
         ck_rows target = {y.elements + row * y.stride + p * CK_PANEL_ROWS, rows, y.stride};
-        tile(w, first + p, x, row, target, (int)rows);
+        tile(w, first + p, x, row, &target, (int)rows);
       }
     }
 }
