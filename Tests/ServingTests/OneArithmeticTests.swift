@@ -71,6 +71,22 @@ struct OneArithmeticTests {
     }
   }
 
+  @Test(
+    "the same with quantised weights and latents", arguments: [DemoEngine.Form.q8, .q4],
+    [variants[3], variants[6]])
+  func quantised(form: DemoEngine.Form, variant: Variant) throws {
+    let workload = try OneArithmeticWorkload(count: 20, seed: Self.seed, form: form)
+    let engine = try DemoEngine.start(variant.limits, threads: variant.threads, form: form)
+    var run = OneArithmeticRun(workload.requests, seed: Self.seed)
+    try run.run(on: engine)
+    for (index, answer) in run.answers.enumerated() {
+      let place: Comment = "seed \(Self.seed), \(form), request \(index)"
+      #expect(answer.begins(workload.alone[index]), place)
+      #expect(answer.finish != nil || run.isCancelled(index), place)
+    }
+    #expect(engine.statistics.drafts[0].accepted > 0)
+  }
+
   /// What the variant is about has happened, and nothing is left behind.
   private func expectTraces(
     _ variant: Variant, round: Int, _ before: EngineStatistics, _ after: EngineStatistics,

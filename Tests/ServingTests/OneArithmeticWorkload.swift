@@ -1,14 +1,10 @@
 // Random requests to the bundled demo model, and what each of them gets when it is alone.
 
-import Compute
-import DeepSeek
 import Dispatch
 import Glibc
-import Platform
 import Sampling
 import Serving
 import TestSupport
-import Weights
 
 /// Everything the engine says about one request.
 struct StreamedAnswer: Equatable {
@@ -43,33 +39,6 @@ struct StreamedAnswer: Equatable {
   }
 }
 
-/// Engines over one copy of the demo model.
-struct DemoEngine {
-  private static let weights = Result {
-    try ModelWeights(Checkpoint.open(directory: Fixtures.path("../../Models/demo")))
-      .packed(on: WorkerPool(threadCount: 2))
-  }
-
-  static var vocabularySize: Int {
-    get throws { try weights.get().configuration.vocabularySize }
-  }
-
-  static func start(_ limits: EngineLimits, threads: Int) throws -> EngineHandle {
-    try EngineHandle(model: model(limits, threads: threads), limits: limits)
-  }
-
-  static func model(_ limits: EngineLimits, threads: Int) throws -> DeepSeekModel {
-    let weights = try weights.get()
-    let shape = LatentShape(weights.configuration, format: .bfloat16)
-    return DeepSeekModel(
-      weights: weights,
-      backend: Backend(kernels: .fastest, pool: try WorkerPool(threadCount: threads)),
-      storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
-      decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
-      logitRows: 16)
-  }
-}
-
 /// Requests of every kind that must not influence each other.
 struct OneArithmeticWorkload {
   static let promptLimit = 300
@@ -84,7 +53,7 @@ struct OneArithmeticWorkload {
   let alone: [StreamedAnswer]
 
   /// Draws the requests, and answers each of them alone on a fresh engine without speculation.
-  init(count: Int, seed: UInt64) throws {
+  init(count: Int, seed: UInt64, form: DemoEngine.Form = .bundled) throws {
     var g = SeededGenerator(seed: seed)
     let vocabulary = try DemoEngine.vocabularySize
     var requests: [GenerationRequest] = []
@@ -99,7 +68,7 @@ struct OneArithmeticWorkload {
         maxSequences: 1, queueLength: 1, prefillChunk: 128,
         contextLength: Self.promptLimit + Self.answerLimit, pageCount: Self.pagesOfLongest,
         speculation: .off, cachesPrefixes: false)
-      let engine = try DemoEngine.start(limits, threads: 1)
+      let engine = try DemoEngine.start(limits, threads: 1, form: form)
       var answer = StreamedAnswer()
       for event in try StreamReader(engine, request).readAll() ?? [] { answer.append(event) }
       return answer

@@ -1,0 +1,69 @@
+// Engines over the bundled demo model, as it is or quantised.
+
+import Compute
+import DeepSeek
+import Platform
+import Serving
+import TestSupport
+import Weights
+
+/// Engines over one copy of each form of the demo model.
+struct DemoEngine {
+  /// How weights and latents are stored.
+  enum Form: String, CaseIterable {
+    /// bfloat16 both.
+    case bundled
+    /// Converted to Q8_0, with int8 latents.
+    case q8
+    /// Converted to the mix of Q4_K and others.
+    case q4
+
+    var latents: LatentFormat { self == .q8 ? .int8 : .bfloat16 }
+  }
+
+  private static let bundled = Result { try weights(.bundled) }
+  private static let q8 = Result { try weights(.q8) }
+  private static let q4 = Result { try weights(.q4) }
+
+  private static func weights(_ form: Form) throws -> ModelWeights {
+    let source = try Checkpoint.open(directory: Fixtures.path("../../Models/demo"))
+    let pool = try WorkerPool(threadCount: 2)
+    if form == .bundled { return try ModelWeights(source).packed(on: pool) }
+    let export = try ModelExport(source, as: form == .q8 ? .q8_0 : .q4_k_m)
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/demo.gguf"
+    var metadata = ExportMetadata()
+    metadata.add("general.architecture", .string("deepseek2"))
+    metadata.add(contentsOf: export.configuration.exportMetadata)
+    try GGUFWriter(metadata, tensors: export.tensors).write(to: path, pool: pool) { _ in }
+    return try ModelWeights(GGUFModel(path: path).checkpoint()).packed(on: pool)
+  }
+
+  static var vocabularySize: Int {
+    get throws { try bundled.get().configuration.vocabularySize }
+  }
+
+  static func start(
+    _ limits: EngineLimits, threads: Int, form: Form = .bundled
+  ) throws -> EngineHandle {
+    try EngineHandle(model: model(limits, threads: threads, form: form), limits: limits)
+  }
+
+  static func model(
+    _ limits: EngineLimits, threads: Int, form: Form = .bundled
+  ) throws -> DeepSeekModel {
+    let weights =
+      switch form {
+      case .bundled: try bundled.get()
+      case .q8: try q8.get()
+      case .q4: try q4.get()
+      }
+    let shape = LatentShape(weights.configuration, format: form.latents)
+    return DeepSeekModel(
+      weights: weights,
+      backend: Backend(kernels: .fastest, pool: try WorkerPool(threadCount: threads)),
+      storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
+      decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
+      logitRows: 16)
+  }
+}
