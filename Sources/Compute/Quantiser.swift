@@ -1,4 +1,4 @@
-// The checked entry to encoding rows for files, and to reading such rows back.
+// The checked entry to encoding rows for files.
 
 import CKernels
 
@@ -39,18 +39,6 @@ public enum Quantiser {
     case CK_OUT_OF_RANGE: throw .outOfRange
     default: return
     }
-  }
-
-  /// What readers of `format` (one of `formats`) take from an encoded row.
-  /// - Parameter bytes: exactly the encoded row.
-  public static func decode(
-    _ bytes: UnsafeRawBufferPointer, as format: ElementFormat, into y: Rows, row: Int
-  ) {
-    guard let encoding = encoding(format) else { preconditionFailure("no decoder") }
-    precondition(bytes.count == format.byteCount(of: y.width), "encoded size")
-    unsafe ck_decode_blocks(
-      encoding, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), Int64(y.width),
-      y.pointer(row: row))
   }
 
   private static func encoding(_ format: ElementFormat) -> ck_encoding? {

@@ -24,7 +24,7 @@ public final class AnonymousMemory: @unchecked Sendable {
       nil, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let result = unsafe result, unsafe result != MAP_FAILED else { throw .last("mmap") }
     unsafe mapping = unsafe result
-    let misalignment = unsafe Int(bitPattern: result) % Self.hugePage
+    let misalignment = Int(bitPattern: result) % Self.hugePage
     let start = unsafe result.advanced(by: misalignment == 0 ? 0 : Self.hugePage - misalignment)
     unsafe bytes = UnsafeMutableRawBufferPointer(start: start, count: count)
     // Kernels without huge pages refuse; small pages do as well, only slower.

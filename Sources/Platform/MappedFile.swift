@@ -40,11 +40,13 @@ import Glibc
   /// Lets go of the pages of part of a mapped file, as far as they lie in it alone. They are read
   /// again when they are touched again.
   public static func release(_ part: UnsafeRawBufferPointer) {
-    guard let base = unsafe part.baseAddress else { return }
+    guard let base = part.baseAddress else { return }
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-    let first = unsafe (Int(bitPattern: base) + page - 1) / page * page
-    let end = unsafe (Int(bitPattern: base) + part.count) / page * page
-    guard first < end, let start = unsafe UnsafeMutableRawPointer(bitPattern: first) else { return }
+    let first = (Int(bitPattern: base) + page - 1) / page * page
+    let end = (Int(bitPattern: base) + part.count) / page * page
+    guard first < end, let start = unsafe UnsafeMutableRawPointer(bitPattern: first) else {
+      return
+    }
     _ = unsafe madvise(start, end - first, MADV_DONTNEED)
   }
 

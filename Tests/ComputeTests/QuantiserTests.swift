@@ -28,7 +28,10 @@ private func decode(_ bytes: [UInt8], _ format: ElementFormat) -> [Float] {
   defer { withExtendedLifetime(arena) {} }
   let memory = GuardedMemory(byteCount: bytes.count)
   unsafe memory.bytes.copyBytes(from: bytes)
-  unsafe Quantiser.decode(UnsafeRawBufferPointer(memory.bytes), as: format, into: rows, row: 0)
+  let stored = unsafe StoredMatrix(
+    TensorView(
+      format: format, shape: [1, count], bytes: UnsafeRawBufferPointer(memory.bytes)))
+  stored.decode(row: 0, into: rows, row: 0)
   return (0..<count).map { rows[0, $0] }
 }
 

@@ -52,7 +52,6 @@ CK_INLINE ints ints_start_bytes(const int32_t *start) { return ints_broadcast(st
 CK_INLINE ints ints_subtract(ints a, int32_t b) {
   return _mm512_sub_epi32(a, _mm512_set1_epi32(b));
 }
-CK_INLINE ints ints_multiply(ints a, ints b) { return _mm512_mullo_epi32(a, b); }
 /// For counts that are no constants.
 CK_INLINE ints ints_right_by(ints a, int count) {
   return _mm512_srl_epi32(a, _mm_cvtsi32_si128(count));

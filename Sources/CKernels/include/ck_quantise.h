@@ -1,4 +1,4 @@
-// Rows of float32 to the stored formats and back, for writing model files.
+// Rows of float32 to the stored formats, for writing model files.
 //
 // The layouts of blocks are those of ggml (ggml-common.h, "block_q8_0" and following), which GGUF
 // files hold. Quantising searches for the factors of least weighted squared error; the weight of an
@@ -41,8 +41,5 @@ typedef enum {
 
 /// Encodes `count` elements, whole blocks. What is written after a failure means nothing.
 ck_encoded ck_encode_row(ck_encoding encoding, const float *x, int64_t count, uint8_t *bytes);
-
-/// The inverse: `count` elements, whole blocks, as every reader of the format computes them.
-void ck_decode_blocks(ck_encoding encoding, const uint8_t *bytes, int64_t count, float *y);
 
 #endif

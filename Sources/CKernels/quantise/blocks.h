@@ -1,4 +1,4 @@
-// Bytes of one block of each format: what the encoder and the decoder of a format share.
+// Bytes of one block of each format: what the encoders share.
 
 #ifndef CKERNELS_BLOCKS_H
 #define CKERNELS_BLOCKS_H

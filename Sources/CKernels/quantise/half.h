@@ -27,10 +27,6 @@ static inline void ck_store_half(uint8_t *bytes, uint16_t half) {
   bytes[1] = (uint8_t)(half >> 8);
 }
 
-static inline float ck_load_half(const uint8_t *bytes) {
-  return ck_decode_float16((uint16_t)(bytes[0] | bytes[1] << 8));
-}
-
 /// To the nearest integer, ties to even, for sizes below 2^22.
 static inline float ck_round(float value) { return (value + 0x1.8p23f) - 0x1.8p23f; }
 

@@ -165,7 +165,8 @@ static inline float ck_unit(ck_block b, int lane, int which) {
   return ck_decode_float16(ck_load16(b.units + which * 32 + lane * 2));
 }
 
-/// Column `k` of a block as float32: code times factor, one rounding each.
+/// Column `k` of a block as float32, as readers of the file formats compute it: (unit * factor) *
+/// code - offset unit * offset, with a rounding each.
 static inline float ck_weight(ck_block b, int lane, int64_t k) {
   int factor, offset;
   switch (b.format) {
@@ -182,12 +183,12 @@ static inline float ck_weight(ck_block b, int lane, int64_t k) {
       return (float)(ck_code(b, lane, k) - ck_zero_code(b.format)) * ck_unit(b, lane, 0);
     case CK_PANEL_Q6_K:
       ck_part_factors(b, lane, k, &factor, &offset);
-      return (float)((ck_code(b, lane, k) - 32) * factor) * ck_unit(b, lane, 0);
+      return ck_unit(b, lane, 0) * (float)factor * (float)(ck_code(b, lane, k) - 32);
     case CK_PANEL_Q4_K:
     case CK_PANEL_Q5_K:
       ck_part_factors(b, lane, k, &factor, &offset);
-      return (float)(ck_code(b, lane, k) * factor) * ck_unit(b, lane, 0) -
-             (float)offset * ck_unit(b, lane, 1);
+      return ck_unit(b, lane, 0) * (float)factor * (float)ck_code(b, lane, k) -
+             ck_unit(b, lane, 1) * (float)offset;
   }
   __builtin_unreachable();
 }

@@ -4,24 +4,19 @@
 /// Columns that are decoded at a time: a whole block of any quantised format.
 enum { FLOAT_CHUNK = 256 };
 
-CK_INLINE lanes lanes_of_byte(ints bytes, int byte, int32_t zero) {
-  return lanes_of_ints(ints_subtract(ints_and(ints_right(bytes, 8 * byte), 0xFF), zero));
-}
-
-/// Four columns of codes, less `zero`, times a factor, less an offset.
-CK_INLINE void decode_codes(ints codes, int32_t zero, ints factor, lanes unit, int has_offset,
-                            lanes offset, lanes *weights) {
+/// Four columns of codes, less `zero`, times a scale, less an offset.
+CK_INLINE void decode_codes(ints codes, int32_t zero, lanes scale, int has_offset, lanes offset,
+                            lanes *weights) {
   for (int b = 0; b < 4; b++) {
     ints code = ints_subtract(ints_and(ints_right(codes, 8 * b), 0xFF), zero);
-    lanes weight = lanes_multiply(lanes_of_ints(ints_multiply(code, factor)), unit);
+    lanes weight = lanes_multiply(lanes_of_ints(code), scale);
     weights[b] = has_offset ? lanes_subtract(weight, offset) : weight;
   }
 }
 
 /// `count` groups of nibbles with `high_width` bits above them.
 CK_INLINE void decode_nibbles(const uint8_t *vectors, int high_width, int count, int32_t zero,
-                              ints factor, lanes unit, int has_offset, lanes offset,
-                              lanes *weights) {
+                              lanes scale, int has_offset, lanes offset, lanes *weights) {
   ints high = high_width > 0 ? ints_load(vectors) : ints_zero();
   int32_t mask = high_width == 1 ? 0x10101010 : 0x30303030;
   if (high_width > 0) vectors += CK_VECTOR;
@@ -31,8 +26,8 @@ CK_INLINE void decode_nibbles(const uint8_t *vectors, int high_width, int count,
       codes.first = with_high_bits(codes.first, high, 2 * pair * high_width, mask);
       codes.second = with_high_bits(codes.second, high, (2 * pair + 1) * high_width, mask);
     }
-    decode_codes(codes.first, zero, factor, unit, has_offset, offset, weights + 8 * pair);
-    decode_codes(codes.second, zero, factor, unit, has_offset, offset, weights + 8 * pair + 4);
+    decode_codes(codes.first, zero, scale, has_offset, offset, weights + 8 * pair);
+    decode_codes(codes.second, zero, scale, has_offset, offset, weights + 8 * pair + 4);
   }
 }
 
@@ -46,8 +41,8 @@ CK_INLINE void decode_offset_block(ck_panel_format format, const uint8_t *units,
     int shift = 8 * (part % 4);
     ints factor = ints_and(ints_right_by(parts.factors[part / 4], shift), 0xFF);
     ints offset = ints_and(ints_right_by(parts.offsets[part / 4], shift), 0xFF);
-    decode_nibbles(vectors, high_width, 8, 0, factor, unit, 1,
-                   lanes_multiply(lanes_of_ints(offset), offset_unit), weights + 32 * part);
+    decode_nibbles(vectors, high_width, 8, 0, lanes_multiply(unit, lanes_of_ints(factor)), 1,
+                   lanes_multiply(offset_unit, lanes_of_ints(offset)), weights + 32 * part);
     vectors += (4 + high_width) * CK_VECTOR;
   }
 }
@@ -56,23 +51,19 @@ CK_INLINE void decode_offset_block(ck_panel_format format, const uint8_t *units,
 CK_INLINE void decode_block(ck_panel_format format, const uint8_t *units, const uint8_t *vectors,
                             lanes *weights) {
   lanes unit = lanes_of_halves(units), none = lanes_broadcast(0.0f);
-  int32_t one = 1;
   switch (format) {
     case CK_PANEL_Q8_0:
       for (int g = 0; g < 8; g++)
-        decode_codes(ints_load(vectors + g * CK_VECTOR), 128, ints_broadcast(&one), unit, 0, none,
-                     weights + 4 * g);
+        decode_codes(ints_load(vectors + g * CK_VECTOR), 128, unit, 0, none, weights + 4 * g);
       break;
-    case CK_PANEL_Q4_0:
-      decode_nibbles(vectors, 0, 8, 8, ints_broadcast(&one), unit, 0, none, weights);
-      break;
-    case CK_PANEL_Q5_0:
-      decode_nibbles(vectors, 1, 8, 16, ints_broadcast(&one), unit, 0, none, weights);
-      break;
+    case CK_PANEL_Q4_0: decode_nibbles(vectors, 0, 8, 8, unit, 0, none, weights); break;
+    case CK_PANEL_Q5_0: decode_nibbles(vectors, 1, 8, 16, unit, 0, none, weights); break;
     case CK_PANEL_Q6_K:
-      for (int part = 0; part < 16; part++)
+      for (int part = 0; part < 16; part++) {
+        lanes factor = lanes_of_ints(ints_of_bytes(vectors + part * 16));
         decode_nibbles(vectors + (4 + 3 * part) * CK_VECTOR, 2, 4, 32,
-                       ints_of_bytes(vectors + part * 16), unit, 0, none, weights + 16 * part);
+                       lanes_multiply(unit, factor), 0, none, weights + 16 * part);
+      }
       break;
     default: decode_offset_block(format, units, vectors, weights);
   }
