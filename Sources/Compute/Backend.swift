@@ -41,11 +41,6 @@ public struct Backend: Sendable {
     return max(1, min(limit, max(pool.threadCount, cost / Self.taskCost)))
   }
 
-  /// The same for so many multiply-adds of float32 in the caches, with at most a task per thread.
-  public func taskCount(multiplyAdds: Int, atMost limit: Int) -> Int {
-    taskCount(cost: multiplyAdds / 32, atMost: min(limit, pool.threadCount))
-  }
-
   /// The part of `0 ..< count` that task `number` of `tasks` takes, on multiples of `granule`.
   public static func share(of count: Int, task number: Int, of tasks: Int, granule: Int = 1)
     -> Range<Int>

@@ -47,13 +47,6 @@ CK_INLINE void lanes_store(float *y, lanes x, lane_mask mask) {
     memcpy(y, block, (size_t)mask * sizeof *y);
   }
 }
-CK_INLINE lanes lanes_select(lane_mask mask, lanes x, lanes otherwise) {
-  if (mask == 16) return x;
-  float block[16];
-  lanes_store(block, otherwise, 16);
-  lanes_store(block, x, mask);
-  return lanes_load(block, 16);
-}
 
 #define CK_LANEWISE(name, operation)                                                 \
   CK_INLINE lanes name(lanes a, lanes b) {                                           \

@@ -31,9 +31,6 @@ CK_INLINE lanes lanes_load(const float *x, lane_mask mask) {
   return _mm512_maskz_loadu_ps(mask, x);
 }
 CK_INLINE void lanes_store(float *y, lanes x, lane_mask mask) { _mm512_mask_storeu_ps(y, mask, x); }
-CK_INLINE lanes lanes_select(lane_mask mask, lanes x, lanes otherwise) {
-  return _mm512_mask_mov_ps(otherwise, mask, x);
-}
 CK_INLINE lanes lanes_add(lanes a, lanes b) { return _mm512_add_ps(a, b); }
 CK_INLINE lanes lanes_subtract(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
 CK_INLINE lanes lanes_multiply(lanes a, lanes b) { return _mm512_mul_ps(a, b); }

@@ -42,13 +42,6 @@ CK_INLINE void lanes_store(float *y, lanes x, lane_mask mask) {
   store_all(block, x);
   memcpy(y, block, (size_t)mask * sizeof *y);
 }
-CK_INLINE lanes lanes_select(lane_mask mask, lanes x, lanes otherwise) {
-  if (mask == 16) return x;
-  float block[16];
-  store_all(block, otherwise);
-  lanes_store(block, x, mask);
-  return lanes_load(block, 16);
-}
 
 /// The second where neither is larger, as the definition compares: also where one is no number.
 CK_INLINE float32x4_t larger(float32x4_t a, float32x4_t b) {
