@@ -23,6 +23,11 @@ public struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     fields.append(Field(name: name, value: value))
   }
 
+  /// Adds the field lines of `others` behind those already there.
+  mutating func append(contentsOf others: Headers) {
+    fields += others.fields
+  }
+
   /// The value of the first field called `name`, in any case.
   public subscript(name: String) -> String? {
     fields.first { Self.isSame($0.name, name) }?.value

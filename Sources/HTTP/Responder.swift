@@ -19,6 +19,7 @@ public final class Responder: @unchecked Sendable {
   private let connection: SocketConnection
   /// Whether the answer is complete or no longer wanted.
   private var isDone = false
+  private var commonHeaders = Headers()
   private var roomHandler: (() -> Void)?
   private var closeHandler: (() -> Void)?
 
@@ -58,14 +59,24 @@ public final class Responder: @unchecked Sendable {
     }
   }
 
+  /// Adds a header to whatever the answer will be; for layers around the handler that answers.
+  public func addHeader(_ name: String, _ value: String) {
+    dispatchPrecondition(condition: .onQueue(queue))
+    commonHeaders.append(name, value)
+  }
+
   /// The whole answer. The body is left away when the request's method is HEAD.
   public func send(_ response: Response) {
+    var response = response
+    response.headers.append(contentsOf: commonHeaders)
     perform { $0.respond(response) }
     complete()
   }
 
   /// Begins an answer of unknown length: chunked, or to the end of the connection for HTTP/1.0.
   public func startStream(status: Int, headers: Headers) {
+    var headers = headers
+    headers.append(contentsOf: commonHeaders)
     perform { $0.startStream(status: status, headers: headers) }
   }
 

@@ -50,6 +50,24 @@ struct ServerTests {
     await stop(server)
   }
 
+  @Test(
+    "headers of layers around the handler are on answers and streams", arguments: [false, true])
+  func addedHeaders(isStream: Bool) async throws {
+    let (server, port) = try serve { request, responder in
+      responder.addHeader("X-Around", "1")
+      guard isStream else { return Self.echo(request, responder) }
+      responder.startStream(status: 200, headers: ["Content-Type": ServerSentEvents.contentType])
+      responder.finish()
+    }
+    let client = try TestClient(port: port)
+    for _ in 0..<2 {
+      try client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+      #expect(
+        try client.answer().head.split(separator: "\n").filter { $0 == "X-Around: 1" }.count == 1)
+    }
+    await stop(server)
+  }
+
   @Test("a large body arrives whole, and a too large one is told so")
   func largeBody() async throws {
     let (server, port) = try serve(configured: { $0.limits.bodyBytes = 8 << 20 }) {
