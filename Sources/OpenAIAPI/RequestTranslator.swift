@@ -30,7 +30,7 @@ package struct RequestTranslator {
 
   private mutating func readChoices() throws(APIError) {
     request.choicesPerPrompt = try fields.integer("n", in: 1...APILimits.choicesPerPrompt) ?? 1
-    let queue = model.engine.limits.queueLength
+    let queue = model.engine.limits.clientQueueLength
     let limit = min(APILimits.choices, queue)
     guard request.choiceCount <= limit else {
       throw fields.invalid(

@@ -15,11 +15,12 @@ extension Engine {
 
   // MARK: - Admission
 
-  /// Lets waiting sequences begin, in order, as far as there is room.
+  /// Lets waiting sequences begin, client by client, as far as there is room.
   func admitWaiting() {
-    while let sequence = waiting.first, running.count < limits.maxSequences, admit(sequence) {
-      waiting.removeFirst()
-      insert(sequence, into: &running)
+    while running.count < limits.maxSequences,
+      let index = fairShare.next(in: waiting.lazy.map(\.candidate)), admit(waiting[index])
+    {
+      insert(waiting.remove(at: index), into: &running)
     }
   }
 
@@ -62,7 +63,8 @@ extension Engine {
       if drafter.keepsRows { computed -= 1 }
     }
     if sequence.isNew {
-      inbox.leaveQueue(1)
+      inbox.leaveQueue(sequence.request.client)
+      fairShare.begin(sequence.request.client)
       monitor.recordPrompt(tokens: sequence.tokens.count, cached: computed)
     }
     sequence.admit(pages: pages, computed: computed, drafted: hit.drafted)
@@ -92,7 +94,7 @@ extension Engine {
     let ids = Set(ids)
     waiting.removeAll { sequence in
       guard ids.contains(sequence.id) else { return false }
-      if sequence.isNew { inbox.leaveQueue(1) }
+      if sequence.isNew { inbox.leaveQueue(sequence.request.client) }
       monitor.recordCancellation()
       return true
     }

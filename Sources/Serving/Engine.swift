@@ -25,6 +25,7 @@ package final class Engine<Model: LanguageModel> {
   /// Nanoseconds of a monotonic clock.
   let clock: () -> UInt64
   var pool: LatentPool
+  var fairShare = FairShare()
   /// Both in order of priority and arrival.
   var waiting: [SequenceState] = []
   var running: [SequenceState] = []

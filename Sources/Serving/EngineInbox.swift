@@ -11,7 +11,8 @@ struct Submission: Sendable {
 }
 
 /// What other threads want of the engine. Sequences count against the bound until they are
-/// admitted.
+/// admitted. The last places are for clients of whom nothing waits yet, so that nobody can keep
+/// others out by filling the queue.
 package final class EngineInbox: Sendable {
   struct Contents: Sendable {
     var submissions: [Submission] = []
@@ -22,6 +23,8 @@ package final class EngineInbox: Sendable {
   private struct State {
     var contents = Contents()
     var waiting = 0
+    /// The same by client; those of whom nothing waits are not listed.
+    var waitingByClient: [Int: Int] = [:]
     var nextID = 0
   }
 
@@ -37,11 +40,14 @@ package final class EngineInbox: Sendable {
     _ request: GenerationRequest, makeStream: (SequenceID) -> TokenStream
   ) throws(ServingError) -> TokenStream {
     let stream = try state.withLock { state throws(ServingError) in
-      guard state.waiting < queueLength else { throw .queueFull(limit: queueLength) }
+      let own = state.waitingByClient[request.client] ?? 0
+      let limit = own > 0 ? EngineLimits.clientShare(ofQueue: queueLength) : queueLength
+      guard state.waiting < limit else { throw .queueFull(limit: limit) }
       let id = SequenceID(rawValue: state.nextID)
       let stream = makeStream(id)
       state.nextID += 1
       state.waiting += 1
+      state.waitingByClient[request.client] = own + 1
       state.contents.submissions.append(Submission(id: id, request: request, stream: stream))
       return stream
     }
@@ -81,8 +87,12 @@ package final class EngineInbox: Sendable {
     }
   }
 
-  /// Called by the engine: so many sequences no longer wait.
-  func leaveQueue(_ count: Int) {
-    state.withLock { $0.waiting -= count }
+  /// Called by the engine: a sequence of the client no longer waits.
+  func leaveQueue(_ client: Int) {
+    state.withLock { state in
+      state.waiting -= 1
+      let own = (state.waitingByClient[client] ?? 0) - 1
+      state.waitingByClient[client] = own > 0 ? own : nil
+    }
   }
 }

@@ -65,6 +65,12 @@ public struct EngineLimits: Sendable, Equatable {
     self.cachesPrefixes = cachesPrefixes
   }
 
+  /// The most sequences of one client that wait. The rest of the queue is for clients of whom
+  /// nothing waits yet.
+  public var clientQueueLength: Int { Self.clientShare(ofQueue: queueLength) }
+
+  static func clientShare(ofQueue length: Int) -> Int { length - length / 8 }
+
   /// Drafts of all sequences together in one step: as many as fixed, else about one for each
   /// sequence, or the depth limit for one.
   var draftsPerStep: Int {

@@ -22,15 +22,18 @@ public struct GenerationRequest: Sendable {
   public var logprobs: Int?
   /// The same for the tokens of the prompt, from the second on.
   public var promptLogprobs: Int?
-  /// Requests of a lower number go first; equal ones in order of arrival.
+  /// Requests of a lower number go first; among equal ones clients take turns, and those of one
+  /// client go in order of arrival.
   public var priority: Int
+  /// Whose request it is: any number that is the client's own.
+  public var client: Int
   /// Only requests with the same salt share latents, so that tenants cannot observe each other.
   public var cacheSalt: String?
 
   public init(
     prompt: [Int32], sampling: SamplingParameters, choice: Int = 0, maxTokens: Int,
     stopTokens: Set<Int32> = [], logprobs: Int? = nil, promptLogprobs: Int? = nil,
-    priority: Int = 0, cacheSalt: String? = nil
+    priority: Int = 0, client: Int = 0, cacheSalt: String? = nil
   ) {
     self.prompt = prompt
     self.sampling = sampling
@@ -40,6 +43,7 @@ public struct GenerationRequest: Sendable {
     self.logprobs = logprobs
     self.promptLogprobs = promptLogprobs
     self.priority = priority
+    self.client = client
     self.cacheSalt = cacheSalt
   }
 

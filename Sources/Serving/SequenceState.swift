@@ -52,9 +52,14 @@ final class SequenceState {
   var remaining: Int { request.prompt.count + request.maxTokens - tokens.count }
   var scoresPrompt: Bool { request.promptLogprobs != nil }
 
-  /// Whether this sequence comes before another, in the queue as well as in batches.
+  /// Whether this sequence is listed before another, in the queue as well as in batches.
   func precedes(_ other: SequenceState) -> Bool {
     (request.priority, id.rawValue) < (other.request.priority, other.id.rawValue)
+  }
+
+  /// As the order of admission sees it.
+  var candidate: FairShare.Candidate {
+    .init(client: request.client, priority: request.priority, isResumed: !isNew)
   }
 
   /// Pages to add before the next token can be computed.

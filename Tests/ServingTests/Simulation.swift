@@ -183,7 +183,8 @@ final class Simulation {
         Client(
           id: number, request: request, stream: stream, isSlow: chance(1, in: 5), isAlone: isAlone))
     } catch {
-      require(error == .queueFull(limit: limits.queueLength), "\(error)")
+      let limit = [limits.queueLength, limits.clientQueueLength]
+      require(limit.contains { error == .queueFull(limit: $0) }, "\(error)")
       refused += 1
     }
   }
@@ -264,7 +265,9 @@ final class Simulation {
     var request = GenerationRequest(
       prompt: prompt, sampling: sampling(), choice: Int.random(in: 0..<3, using: &random),
       maxTokens: min(room, wished),
-      priority: Int.random(in: -1...1, using: &random), cacheSalt: salt)
+      priority: Int.random(in: -1...1, using: &random),
+      client: Int.random(in: 0..<3, using: &random),
+      cacheSalt: salt)
     if chance(1, in: 2) { request.stopTokens = Set(Self.text(1, &random)) }
     request.logprobs = [nil, nil, 0, 3].randomElement(using: &random)!
     request.promptLogprobs = chance(1, in: 12) ? Int.random(in: 0...2, using: &random) : nil
