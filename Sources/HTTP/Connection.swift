@@ -179,14 +179,20 @@ package struct Connection {
   /// No request after the present one; closes at once when there is none.
   package mutating func stop() -> [Action] {
     isStopping = true
-    if case .responding(var exchange) = phase {
-      exchange.keepsAlive = false
-      phase = .responding(exchange)
-    }
+    _ = closeAfterAnswer()
     return transition { _, _ in }
   }
 
   // MARK: - Events from the handler; without effect when the client is gone
+
+  /// The answer to come is the last one.
+  package mutating func closeAfterAnswer() -> [Action] {
+    if case .responding(var exchange) = phase {
+      exchange.keepsAlive = false
+      phase = .responding(exchange)
+    }
+    return []
+  }
 
   /// The whole answer.
   package mutating func respond(_ response: Response) -> [Action] {

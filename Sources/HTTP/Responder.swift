@@ -20,6 +20,7 @@ public final class Responder: @unchecked Sendable {
   /// Whether the answer is complete or no longer wanted.
   private var isDone = false
   private var commonHeaders = Headers()
+  private var knownClient: String?
   private var roomHandler: (() -> Void)?
   private var closeHandler: (() -> Void)?
 
@@ -57,6 +58,20 @@ public final class Responder: @unchecked Sendable {
       dispatchPrecondition(condition: .onQueue(queue))
       if !isDone { closeHandler = newValue }
     }
+  }
+
+  /// Who asks, in words for logs; set by the layer that knows.
+  public var clientName: String? {
+    get { knownClient }
+    set {
+      dispatchPrecondition(condition: .onQueue(queue))
+      knownClient = newValue
+    }
+  }
+
+  /// The answer is the last one on its connection; to be called before it begins.
+  public func closeAfterAnswer() {
+    perform { $0.closeAfterAnswer() }
   }
 
   /// Adds a header to whatever the answer will be; for layers around the handler that answers.

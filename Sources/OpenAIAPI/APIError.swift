@@ -25,6 +25,16 @@ package struct APIError: Error, Equatable {
       code: "model_not_found")
   }
 
+  static func nothing(at path: String) -> APIError {
+    APIError(status: 404, message: "There is nothing at `\(quoted(path))`.", code: "not_found")
+  }
+
+  static func methodNotAllowed(_ request: Request, allowed: String) -> APIError {
+    APIError(
+      status: 405, message: "`\(request.path)` takes \(allowed), not \(request.method.rawValue).",
+      code: "method_not_allowed", headers: ["Allow": allowed])
+  }
+
   static func contextLengthExceeded(_ param: String, _ message: String) -> APIError {
     .invalid(param, message, code: "context_length_exceeded")
   }
@@ -34,11 +44,18 @@ package struct APIError: Error, Equatable {
     switch error {
     case .contextExceeded:
       self = .contextLengthExceeded(param, "\(error)")
+    case .engineFailed:
+      self.init(status: 500, message: "The request failed: \(error).", code: "engine_failed")
     case .queueFull:
       self.init(
         status: 429, message: "The server is busy: \(error).", code: "rate_limit_exceeded",
         headers: ["Retry-After": "1"])
     }
+  }
+
+  /// The engine gave no answer, or not all of it.
+  init(_ failure: PassFailure) {
+    self.init(status: 500, message: "The request failed: \(failure).", code: "engine_failed")
   }
 
   init(
@@ -63,6 +80,12 @@ package struct APIError: Error, Equatable {
       "param": .optional(param), "code": .optional(code),
     ]
     return JSONValue.object(["error": error]).serialized()
+  }
+
+  /// What ends a stream that cannot go on: an event that clients take for an error (the OpenAI
+  /// clients raise it; vLLM sends the same), and the end mark.
+  var streamEnd: [UInt8] {
+    ServerSentEvents.event(data: body) + ServerSentEvents.event(data: Array("[DONE]".utf8))
   }
 
   private static func type(_ status: Int) -> String {

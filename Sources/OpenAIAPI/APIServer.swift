@@ -6,7 +6,7 @@ import JSON
 import Serving
 
 /// The OpenAI-style API over one model with the extensions that vLLM's clients use.
-public struct APIServer: RequestHandler {
+public struct APIServer: AdmittedRequestHandler {
   private let model: ServedModel
   private let card: ModelCard
 
@@ -16,10 +16,9 @@ public struct APIServer: RequestHandler {
     card = ModelCard(model: model, created: time(nil))
   }
 
-  public func handle(_ request: Request, _ responder: Responder) {
+  public func handle(_ request: Request, _ responder: Responder, _ admission: Admission) {
     do throws(APIError) {
       switch try endpoint(request) {
-      case .health: responder.send(health)
       case .metrics: responder.send(metrics)
       case .models: responder.send(Response(json: card.list))
       case .model(let path): responder.send(Response(json: try card.json(path: path)))
@@ -30,9 +29,9 @@ public struct APIServer: RequestHandler {
         let handler = TokenizeHandler(model: model)
         responder.send(Response(json: try handler.detokenize(try body(request))))
       case .completions:
-        try CompletionHandler(model: model).handle(try body(request), responder)
+        try CompletionHandler(model: model).handle(try body(request), responder, admission)
       case .chatCompletions:
-        try ChatHandler(model: model).handle(try body(request), responder)
+        try ChatHandler(model: model).handle(try body(request), responder, admission)
       }
     } catch {
       responder.send(error.response)
@@ -42,7 +41,6 @@ public struct APIServer: RequestHandler {
   // MARK: - Routes
 
   private enum Endpoint {
-    case health
     case metrics
     case models
     case model(Substring)
@@ -55,7 +53,6 @@ public struct APIServer: RequestHandler {
   private func endpoint(_ request: Request) throws(APIError) -> Endpoint {
     let endpoint: Endpoint
     switch request.path {
-    case "/health": endpoint = .health
     case "/metrics": endpoint = .metrics
     case "/v1/models": endpoint = .models
     case "/tokenize": endpoint = .tokenize
@@ -65,19 +62,16 @@ public struct APIServer: RequestHandler {
     case let path where path.hasPrefix("/v1/models/"):
       endpoint = .model(path.dropFirst("/v1/models/".count))
     case let path:
-      throw APIError(
-        status: 404, message: "There is nothing at `\(APIError.quoted(path))`.", code: "not_found")
+      throw .nothing(at: path)
     }
     let allowed: [Method] =
       switch endpoint {
-      case .health, .metrics, .models, .model: [.get, .head]
+      case .metrics, .models, .model: [.get, .head]
       case .tokenize, .detokenize, .completions, .chatCompletions: [.post]
       }
     guard allowed.contains(request.method) else {
       let methods = allowed.map(\.rawValue).joined(separator: ", ")
-      throw APIError(
-        status: 405, message: "`\(request.path)` takes \(methods), not \(request.method.rawValue).",
-        code: "method_not_allowed", headers: ["Allow": methods])
+      throw .methodNotAllowed(request, allowed: methods)
     }
     return endpoint
   }
@@ -107,12 +101,5 @@ public struct APIServer: RequestHandler {
     Response(
       status: 200, contentType: PrometheusText.contentType,
       body: Array(MetricsReport(model).text.utf8))
-  }
-
-  /// Alive as long as no step of the engine lasts longer than `APILimits.stepSeconds`.
-  private var health: Response {
-    let age = model.engine.stepAge ?? 0
-    guard age > APILimits.stepSeconds else { return Response(json: ["status": "ok"]) }
-    return Response(json: ["status": "stalled", "step_seconds": .double(age)], status: 503)
   }
 }

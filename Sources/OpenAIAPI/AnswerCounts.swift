@@ -11,6 +11,8 @@ final class AnswerCounts: Sendable {
     var lengthReached = 0
     /// The client went away.
     var aborted = 0
+    /// The engine failed.
+    var failed = 0
   }
 
   private let counts = Mutex(Counts())
@@ -26,5 +28,6 @@ final class AnswerCounts: Sendable {
     }
   }
 
+  func addFailed(_ count: Int) { counts.withLock { $0.failed += count } }
   func addAborted(_ count: Int) { counts.withLock { $0.aborted += count } }
 }

@@ -88,6 +88,8 @@ package struct ChoiceAssembler {
       for logprobs in scored { addPromptToken(logprobs, to: &delta) }
     case .token(let token, let logprobs):
       addToken(token, logprobs, to: &delta)
+    // Ends the answer as a whole, for which the session sees.
+    case .failed: isFinished = true
     case .finished(let reason):
       flush(&delta)
       finish(ChoiceEnd(reason: reason), &delta)

@@ -13,6 +13,7 @@ final class GenerationSession: @unchecked Sendable {
   private let engine: EngineHandle
   private let answers: AnswerCounts
   private let responder: Responder
+  private let admission: Admission
   private var writer: StreamWriter
   private var assemblers: [ChoiceAssembler]
   private var streams: [TokenStream] = []
@@ -23,10 +24,11 @@ final class GenerationSession: @unchecked Sendable {
 
   init(
     _ request: TranslatedRequest, model: ServedModel, format: any AnswerFormat,
-    header: AnswerHeader, responder: Responder
+    header: AnswerHeader, responder: Responder, admission: Admission
   ) {
     self.request = request
     self.responder = responder
+    self.admission = admission
     engine = model.engine
     answers = model.answers
     writer = StreamWriter(request, format: format, header: header, responder: responder)
@@ -43,12 +45,15 @@ final class GenerationSession: @unchecked Sendable {
     for choice in 0..<request.choiceCount {
       do throws(ServingError) {
         streams.append(
-          try engine.submit(request.engineRequest(ofChoice: choice), notify: notifier(choice)))
+          try engine.submit(
+            request.engineRequest(ofChoice: choice, client: admission.client),
+            notify: notifier(choice)))
       } catch {
         cancel()
         throw APIError(error, param: promptParam)
       }
     }
+    admission.use(request.prompts.reduce(0) { $0 + $1.tokens.count })
     // The closures keep the session alive until the answer is complete or the client is gone.
     responder.onClose = { self.abort() }
     responder.onRoom = { self.advanceAll() }
@@ -92,10 +97,21 @@ final class GenerationSession: @unchecked Sendable {
       if events.isEmpty { return }
       pending[choice] = pending[choice].dropFirst(events.count)
       var delta = ChoiceDelta()
-      for event in events { delta.append(assemblers[choice].add(event)) }
+      for event in events {
+        if case .failed(let failure) = event { return fail(failure) }
+        delta.append(assemblers[choice].add(event))
+      }
+      admission.use(delta.tokens.count)
       writer.add(delta, choice: choice)
       if let end = delta.end { finish(choice, end.reason) }
     }
+  }
+
+  /// One choice without an answer is no answer at all.
+  private func fail(_ failure: PassFailure) {
+    answers.addFailed(unfinished)
+    cancel()
+    writer.fail(APIError(failure))
   }
 
   private func finish(_ choice: Int, _ reason: FinishReason) {

@@ -142,6 +142,7 @@ package struct MetricsReport {
     output.begin(name, .counter, "Answers by the way they ended.")
     for (reason, count) in [
       ("stop", counts.stopped), ("length", counts.lengthReached), ("abort", counts.aborted),
+      ("error", counts.failed),
     ] {
       output.sample(name, ("finished_reason", reason), value: Double(count))
     }

@@ -92,6 +92,16 @@ struct StreamWriter {
     responder.finish()
   }
 
+  /// Ends the answer with an error, in whatever state it is.
+  func fail(_ error: APIError) {
+    guard request.stream != nil else {
+      responder.send(error.response)
+      return
+    }
+    responder.write(error.streamEnd)
+    responder.finish()
+  }
+
   private var wholeAnswer: JSONValue {
     let choices = whole.enumerated().map { index, delta in
       format.whole(delta, choice: index, prompt: request.prompt(ofChoice: index))

@@ -78,12 +78,13 @@ package struct TranslatedRequest: Equatable {
   package var choiceCount: Int { prompts.count * choicesPerPrompt }
 
   /// What the engine is asked for the answer at `index`.
-  package func engineRequest(ofChoice index: Int) -> GenerationRequest {
+  /// - Parameter client: whose request it is, among those that take turns.
+  package func engineRequest(ofChoice index: Int, client: Int = 0) -> GenerationRequest {
     let prompt = prompt(ofChoice: index)
     return GenerationRequest(
       prompt: prompt.tokens, sampling: sampling, choice: index % choicesPerPrompt,
       maxTokens: prompt.maxTokens, stopTokens: endTokens.union(stopTokens),
       logprobs: output.logprobs, promptLogprobs: output.echo ? output.logprobs : nil,
-      priority: priority, cacheSalt: cacheSalt)
+      priority: priority, client: client, cacheSalt: cacheSalt)
   }
 }

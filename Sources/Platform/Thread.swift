@@ -7,9 +7,17 @@ public final class Thread: Sendable {
   private let handle: pthread_t
 
   /// Starts the thread; throws when the system has no more.
-  public init(_ body: @escaping @Sendable () -> Void) throws(PlatformError) {
+  /// - Parameter name: for reports about threads.
+  public init(
+    name: String = "worker", _ body: @escaping @Sendable () -> Void
+  ) throws(PlatformError) {
     var handle = pthread_t()
-    let start = unsafe Unmanaged.passRetained(ThreadStart(body))
+    let start = unsafe Unmanaged.passRetained(
+      ThreadStart {
+        ThreadStacks.enter(name: name)
+        body()
+        ThreadStacks.leave()
+      })
     let status = unsafe pthread_create(
       &handle, nil,
       { argument in

@@ -17,12 +17,21 @@ struct SampledRow {
 
 extension Engine {
   func runLanes() {
-    if !plan.decodes.isEmpty { runDecodes() }
-    if !plan.chunks.isEmpty { beginPrefill() }
-    if plan.prefillLayers > 0 { advancePrefill() }
+    if !plan.decodes.isEmpty {
+      gatherDecodes()
+      if !attempt(decodePass, runDecodes) {
+        plan.decodes.removeAll(keepingCapacity: true)
+        decodePass.removeAll()
+      }
+    }
+    if !plan.chunks.isEmpty { gatherPrefill() }
+    if plan.prefillLayers > 0, !attempt(prefillPass, advancePrefill) {
+      plan.prefillLayers = 0
+      abandonPrefill()
+    }
   }
 
-  private func runDecodes() {
+  private func gatherDecodes() {
     decodePass.removeAll()
     for index in plan.decodes {
       let sequence = running[index]
@@ -34,12 +43,15 @@ extension Engine {
       }
       decodePass.append(sequence, count: 1)
     }
+  }
+
+  private func runDecodes() throws(PassFailure) {
     let start = clock()
-    model.decode(decodePass.batch)
+    try model.decode(decodePass.batch)
     decodePass.seconds = seconds(since: start)
   }
 
-  private func beginPrefill() {
+  private func gatherPrefill() {
     prefillPass.removeAll()
     for chunk in plan.chunks {
       let sequence = running[chunk.sequence]
@@ -47,12 +59,12 @@ extension Engine {
       prefillPass.append(sequence, count: chunk.count)
     }
     prefillLayers = model.layerCount
-    model.beginPrefill(prefillPass.batch)
   }
 
-  private func advancePrefill() {
+  private func advancePrefill() throws(PassFailure) {
+    if !plan.chunks.isEmpty { try model.beginPrefill(prefillPass.batch) }
     let start = clock()
-    let isFinished = model.advancePrefill(layers: plan.prefillLayers)
+    let isFinished = try model.advancePrefill(layers: plan.prefillLayers)
     prefillLayers -= plan.prefillLayers
     precondition(isFinished == (prefillLayers == 0), "layers are counted alike")
     let rows = max(prefillPass.rowCount, Scheduler.leastChunk)

@@ -50,10 +50,9 @@ extension Engine {
 
   private func endFinished(_ entries: [LanePass.Entry]) {
     for entry in entries where !entry.sequence.isCancelled {
-      guard let reason = entry.sequence.finished else { continue }
+      guard entry.sequence.finished != nil else { continue }
       retire(entry.sequence)
-      monitor.recordEnd(reason)
-      entry.sequence.stream.send(.finished(reason))
+      end(entry.sequence)
     }
   }
 }

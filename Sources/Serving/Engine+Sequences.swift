@@ -133,8 +133,10 @@ extension Engine {
 
   func retire(_ sequence: SequenceState) {
     running.removeAll { $0 === sequence }
+    // What a failed sequence computed is not for others.
     pool.retire(
-      sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
+      sequence.pages, tokens: sequence.tokens,
+      computed: sequence.failure == nil ? sequence.computed : 0,
       salt: sequence.request.cacheSalt, drafted: sequence.drafted)
   }
 

@@ -25,6 +25,8 @@ package final class Engine<Model: LanguageModel> {
   /// Nanoseconds of a monotonic clock.
   let clock: () -> UInt64
   var pool: LatentPool
+  /// Set when the engine cannot go on.
+  var lostState: PassFailure?
   var fairShare = FairShare()
   /// Both in order of priority and arrival.
   var waiting: [SequenceState] = []
@@ -92,6 +94,10 @@ package final class Engine<Model: LanguageModel> {
     monitor.beat()
     let start = clock()
     runLanes()
+    if let lostState {
+      giveUp(lostState)
+      return .stopped
+    }
     sampleLanes()
     let (rows, tokens) = (decodePass.rowCount, decodePass.drawnTokens)
     publish()

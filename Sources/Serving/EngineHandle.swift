@@ -19,7 +19,7 @@ public final class EngineHandle: Sendable {
     self.model = model
     self.limits = limits
     self.inbox = inbox
-    thread = try Thread {
+    thread = try Thread(name: "engine") {
       Engine(model: model, limits: limits, inbox: inbox, monitor: monitor).run()
     }
   }
@@ -52,6 +52,8 @@ public final class EngineHandle: Sendable {
 
   /// Seconds since the running step began; nil while the engine has nothing to do.
   public var stepAge: Double? { monitor.age }
+  /// Why the engine ended of itself; nil while it lives.
+  public var failure: PassFailure? { monitor.fatalFailure }
   /// What the engine has done so far.
   public var statistics: EngineStatistics { monitor.statistics }
   /// What the model's routers have done so far.

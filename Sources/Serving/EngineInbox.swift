@@ -26,6 +26,7 @@ package final class EngineInbox: Sendable {
     /// The same by client; those of whom nothing waits are not listed.
     var waitingByClient: [Int: Int] = [:]
     var nextID = 0
+    var isClosed = false
   }
 
   private let state = Mutex(State())
@@ -40,6 +41,7 @@ package final class EngineInbox: Sendable {
     _ request: GenerationRequest, makeStream: (SequenceID) -> TokenStream
   ) throws(ServingError) -> TokenStream {
     let stream = try state.withLock { state throws(ServingError) in
+      guard !state.isClosed else { throw .engineFailed }
       let own = state.waitingByClient[request.client] ?? 0
       let limit = own > 0 ? EngineLimits.clientShare(ofQueue: queueLength) : queueLength
       guard state.waiting < limit else { throw .queueFull(limit: limit) }
@@ -54,6 +56,9 @@ package final class EngineInbox: Sendable {
     announce()
     return stream
   }
+
+  /// Refuses all further requests.
+  func close() { state.withLock { $0.isClosed = true } }
 
   package func cancel(_ id: SequenceID) {
     state.withLock { $0.contents.cancellations.append(id) }

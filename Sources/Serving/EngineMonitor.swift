@@ -9,6 +9,8 @@ package final class EngineMonitor: Sendable {
   /// Nanoseconds of the monotonic clock; 0 while resting.
   private let lastStep = Atomic<UInt64>(0)
 
+  private let failure = Mutex<PassFailure?>(nil)
+
   package init() {}
 
   package var statistics: EngineStatistics { state.withLock { $0 } }
@@ -25,6 +27,13 @@ package final class EngineMonitor: Sendable {
     let now = MonotonicClock.nanoseconds
     return now > began ? Double(now - began) / 1e9 : 0
   }
+
+  // MARK: - Failures
+
+  /// Why the engine ended; nil while it lives.
+  var fatalFailure: PassFailure? { failure.withLock { $0 } }
+  func fail(_ failure: PassFailure) { self.failure.withLock { $0 = failure } }
+  func recordFailure() { state.withLock { $0.failed += 1 } }
 
   // MARK: - Events
 

@@ -42,6 +42,8 @@ public struct EngineStatistics: Sendable, Equatable {
   public package(set) var stopped = 0
   public package(set) var lengthReached = 0
   public package(set) var cancelled = 0
+  /// Answers that a failed pass ended.
+  public package(set) var failed = 0
 
   /// Steps in which a sequence had drafts, summed over sequences.
   public package(set) var draftRounds = 0

@@ -2,8 +2,8 @@
 // and Cheng, 1996) with sequences of one size, so that clients take turns. Pure.
 
 /// Numbers turns. Each client has the number of the turn in which its next sequence begins; the
-/// lowest number goes first. A client that comes anew joins in the present turn: what it did not ask
-/// for earlier is no credit, and what it had in the present turn still counts.
+/// lowest number goes first. A client that comes anew joins in the present turn: what it did not
+/// ask for earlier is no credit, and what it had in the present turn still counts.
 ///
 /// Only clients that had a sequence begin since somebody last had to wait are remembered.
 package struct FairShare {

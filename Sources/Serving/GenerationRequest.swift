@@ -68,6 +68,8 @@ public enum GenerationEvent: Sendable, Equatable {
   case token(Int32, TokenLogprobs?)
   /// The last event.
   case finished(FinishReason)
+  /// The last event, too: there will be no answer.
+  case failed(PassFailure)
 }
 
 /// Why the engine does not take a request.
@@ -76,11 +78,14 @@ public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
   case contextExceeded(prompt: Int, maxTokens: Int, limit: Int)
   /// As many requests wait as may wait.
   case queueFull(limit: Int)
+  /// The engine has lost its state and computes nothing any more.
+  case engineFailed
 
   public var description: String {
     switch self {
     case .contextExceeded(let prompt, let maxTokens, let limit):
       "the prompt has \(prompt) tokens and \(maxTokens) were asked for, the context is \(limit)"
+    case .engineFailed: "the engine has failed"
     case .queueFull(let limit): "\(limit) requests are already waiting"
     }
   }

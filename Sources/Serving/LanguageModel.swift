@@ -3,8 +3,8 @@
 import Compute
 import DeepSeek
 
-/// A model that computes batches of rows. Called from the engine's thread alone; results stay valid
-/// until the next call.
+/// A model that computes batches of rows, or says why it cannot. Called from the engine's thread
+/// alone; results stay valid until the next call.
 public protocol LanguageModel: Sendable {
   /// Layers of the main model: what `advancePrefill` counts.
   var layerCount: Int { get }
@@ -16,11 +16,11 @@ public protocol LanguageModel: Sendable {
   var expertLoads: [ExpertLoad] { get }
 
   /// Computes rows of the decode lane and stores their latents.
-  func decode(_ batch: ForwardBatch)
+  func decode(_ batch: ForwardBatch) throws(PassFailure)
   /// Begins a pass of the prefill lane; one that was under way is given up.
-  func beginPrefill(_ batch: ForwardBatch)
+  func beginPrefill(_ batch: ForwardBatch) throws(PassFailure)
   /// Takes the prefill through some more layers. True when that was the last one.
-  func advancePrefill(layers: Int) -> Bool
+  func advancePrefill(layers: Int) throws(PassFailure) -> Bool
   /// Logits [rows.count, vocabulary] of some rows of the last finished pass of a lane.
   func logits(_ lane: ForwardLane, ofRows rows: [Int]) -> Rows
 

@@ -31,8 +31,10 @@ final class SequenceState {
   var isInPass = false
   /// Whether nobody reads the answer any more.
   var isCancelled = false
-  /// Set with the last token.
+  /// Set with the last token, and when the sequence fails.
   private(set) var finished: FinishReason?
+  /// Why there is no answer.
+  private(set) var failure: PassFailure?
 
   /// Different tokens of an answer for whose penalties room is taken at once.
   private static let reservedTokens = 1024
@@ -144,6 +146,7 @@ final class SequenceState {
   func takeNext(from logits: Span<Float>, replacement: Int32? = nil) {
     precondition(finished == nil, "a token after the last")
     let drawn = sampler.sample(logits, position: tokens.count)
+    guard logits[Int(drawn)].isFinite else { return fail(.noNumbers) }
     let token = replacement ?? drawn
     let logprobs = request.logprobs.map { TokenLogprobs(logits, token: token, top: $0) }
     stream.send(.token(token, logprobs))
@@ -154,6 +157,12 @@ final class SequenceState {
     } else if remaining == 0 {
       finished = .length
     }
+  }
+
+  /// Ends without an answer.
+  func fail(_ failure: PassFailure) {
+    self.failure = failure
+    finished = .stop
   }
 
   /// Appends the draft that the sampler would draw from the MTP module's logits.

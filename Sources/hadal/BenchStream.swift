@@ -63,7 +63,7 @@ final class BenchStream: Sendable {
           let (time, count) = (MonotonicClock.nanoseconds, state.times.count + 1)
           state.times.append(time)
           window?.tookToken(at: time, isFirst: count == 1, isLast: count == request.maxTokens)
-        case .finished: isOver = true
+        case .finished, .failed: isOver = true
         }
       }
       // The stream holds on to this object until it is let go.

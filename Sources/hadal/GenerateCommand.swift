@@ -136,6 +136,7 @@ private struct GenerationOutput {
         case .finished(let finish):
           reason = finish
           isOver = true
+        case .failed(let failure): throw CommandError("\(failure)")
         }
       }
     }

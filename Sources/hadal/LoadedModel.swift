@@ -21,6 +21,8 @@ struct PlannedModel {
   let threads: Int
   let kernels: Kernels
   private let savesPacked: Bool
+  /// Called while the weights are loaded with how much is done, from 0 to 1.
+  var onProgress: ((Double) -> Void)?
 
   /// Rows whose logits are computed at a time.
   static let logitRows = 16
@@ -153,6 +155,7 @@ struct PlannedModel {
     let start = MonotonicClock.nanoseconds
     var reports: UInt64 = 0
     return try body { bytes in
+      onProgress?(Double(bytes) / Double(max(weights.packedByteCount, 1)))
       let ticks = (MonotonicClock.nanoseconds - start) / Self.patience
       guard ticks > reports else { return }
       reports = ticks

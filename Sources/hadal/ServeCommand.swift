@@ -18,13 +18,15 @@ struct ServeCommand: ParsableCommand {
     commandName: "serve",
     abstract: "Serves a model over HTTP.",
     discussion: """
-      Routes: GET /health, /metrics, /v1/models; POST /v1/chat/completions, \
+      Routes: GET /health, /ready, /metrics, /v1/models; POST /v1/chat/completions, \
       /v1/completions, /tokenize, /detokenize. SIGTERM or SIGINT lets running answers end; a \
       second one exits at once.
       """)
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup(title: "Access") var access: AccessOptions
+  @OptionGroup(title: "Lifecycle") var lifecycle: LifecycleOptions
 
   @Option(help: "Address to listen on.")
   var host = "127.0.0.1"
@@ -38,34 +40,46 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "How messages become a prompt. Default: what the chat template is.")
   var chatFormat: ChatFormat?
 
-  @Option(help: "Seconds that running answers get after SIGTERM.")
-  var drainSeconds = 30
-
-  func validate() throws {
-    guard (0...86_400).contains(drainSeconds) else {
-      throw ValidationError("--drain-seconds \(drainSeconds) is not from 0 to 86400")
-    }
-  }
-
   func run() throws {
     let start = MonotonicClock.nanoseconds
     let log = Logger(label: "hadal", quiet: false)
-    let planned = try PlannedModel(options, mtp: speculation.mtp)
+    let keys = try KeySource(access, log)
+    var planned = try PlannedModel(options, mtp: speculation.mtp)
+    try planned.checkMemory()
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
       log.warning("the model has no tokenizer: prompts must be token ids")
     } else if text.chatFormat == nil {
       log.warning("unknown chat template: chat needs --chat-format")
     }
+    // Listens while it loads, so that those who ask learn how far it is.
+    let service = Service(stallSeconds: lifecycle.stallSeconds)
+    let control = AccessControl(
+      access.policy(host: host), keys: keys.keys,
+      next: ServiceRoutes(service, part: access.adminPort == nil ? .all : .api))
+    keys.watch { control.replace($0) }
+    var configuration = ServerConfiguration(host: host, port: port)
+    configuration.errorFormat = openAIErrorFormat
+    configuration.limits.bodyBytes = APILimits.bodyBytes
+    access.warnOfExposure(host: host, hasKeys: !keys.keys.isEmpty, hasTLS: false, log)
+    let server = Server(configuration: configuration, handler: control)
+    let bound = try server.start()
+    let admin = access.adminServer(service)
+    let adminBound = try admin?.start()
+    log.info(
+      "listening",
+      metadata: ["port": "\(bound)", "admin_port": adminBound.map { "\($0)" } ?? "none"])
+    let shutdown = Shutdown(lifecycle.shutdown, server: server, service: service, log: log)
+    let signals = (
+      TerminationSignals(queue: shutdown.queue) { shutdown.receiveSignal() },
+      ReloadSignal(queue: .global(), hooks: access.apiKeyFile == nil ? [] : [keys.reload])
+    )
+    planned.onProgress = { service.report(progress: $0) }
     let model = ServedModel(
       name: servedModelName ?? planned.directory.name, tokenizer: text.tokenizer,
       chatFormat: text.chatFormat, defaults: text.defaults, endTokens: text.endTokens,
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
-    var configuration = ServerConfiguration(host: host, port: port)
-    configuration.errorFormat = openAIErrorFormat
-    configuration.limits.bodyBytes = APILimits.bodyBytes
-    let server = Server(configuration: configuration, handler: APIServer(model: model))
-    let bound = try server.start()
+    service.begin(model)
     log.info(
       "ready",
       metadata: [
@@ -74,35 +88,9 @@ struct ServeCommand: ParsableCommand {
       ])
     let address = host.contains(":") ? "[\(host)]" : host
     StandardOutput.write("Listening on http://\(address):\(bound)\n")
-    let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
-    withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
-      dispatchMain()
+    let watch = EngineWatch(model.engine, stallSeconds: lifecycle.stallSeconds, log: log) {
+      shutdown.receiveFailure()
     }
-  }
-}
-
-/// An orderly end: the first signal drains, the second one exits at once.
-private final class Shutdown: @unchecked Sendable {
-  // Unchecked: signals arrive on the main queue, and nothing else calls in.
-  private let server: Server
-  private let seconds: Int
-  private let log: Logger
-  private var isDraining = false
-
-  init(server: Server, seconds: Int, log: Logger) {
-    self.server = server
-    self.seconds = seconds
-    self.log = log
-  }
-
-  func receive() {
-    dispatchPrecondition(condition: .onQueue(.main))
-    guard !isDraining else { Glibc.exit(EXIT_FAILURE) }
-    isDraining = true
-    log.info("draining", metadata: ["seconds": "\(seconds)"])
-    server.stop(deadline: .now() + .seconds(seconds)) { [log] in
-      log.info("stopped")
-      Glibc.exit(EXIT_SUCCESS)
-    }
+    withExtendedLifetime((signals, watch, admin, keys)) { dispatchMain() }
   }
 }

@@ -16,7 +16,10 @@ final class TestServer: Sendable {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
     configuration.errorFormat = openAIErrorFormat
-    server = Server(configuration: configuration, handler: APIServer(model: model))
+    let routes = ServiceRoutes(Service(model: model))
+    server = Server(
+      configuration: configuration,
+      handler: AccessControl(AccessPolicy(), keys: APIKeys(), next: routes))
     port = try server.start()
   }
 

@@ -5,6 +5,7 @@ import Glibc
 import Sampling
 import Serving
 import TestSupport
+import Testing
 
 /// Everything the engine says about one request.
 struct StreamedAnswer: Equatable {
@@ -23,6 +24,7 @@ struct StreamedAnswer: Equatable {
       tokens.append(token)
       logprobs.append(scores)
     case .finished(let reason): finish = reason
+    case .failed(let failure): Issue.record("\(failure)")
     }
   }
 

@@ -4,6 +4,7 @@
 import Sampling
 import Serving
 import TestSupport
+import Testing
 
 /// All tokens of a sequence up to a position, folded into numbers. A position's state depends on
 /// its token and on the states of all positions before it, as the latents of a real model do.
@@ -90,6 +91,7 @@ struct ScriptedAnswer: Equatable {
       tokens.append(token)
       logprobs.append(entry)
     case .finished(let reason): self.reason = reason
+    case .failed(let failure): Issue.record("\(failure)")
     }
   }
 }

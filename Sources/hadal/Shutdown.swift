@@ -1,0 +1,64 @@
+// The shell of an orderly end: performs what the sequence asks for.
+
+import Dispatch
+import Glibc
+import HTTP
+import Logging
+import OpenAIAPI
+
+/// Ends the process when signals or a lost engine say so.
+///
+/// Unchecked because everything is touched on `queue` alone.
+final class Shutdown: @unchecked Sendable {
+  /// Where signals are to be received.
+  let queue = DispatchQueue(label: "hadal.shutdown")
+  private let server: Server
+  private let service: Service
+  private let log: Logger
+  private var sequence: ShutdownSequence
+
+  /// - Parameter server: the one with clients; another for those who run the server is of use to
+  ///   the last.
+  init(_ sequence: ShutdownSequence, server: Server, service: Service, log: Logger) {
+    self.sequence = sequence
+    self.server = server
+    self.service = service
+    self.log = log
+  }
+
+  /// SIGTERM or SIGINT; called on the queue.
+  func receiveSignal() {
+    dispatchPrecondition(condition: .onQueue(queue))
+    perform(sequence.receiveSignal())
+  }
+
+  /// Seconds for the last words of an engine that is lost.
+  private static let failureSeconds = 5
+
+  /// The engine is lost; called on any thread.
+  func receiveFailure() {
+    queue.async { self.perform(self.sequence.receiveFailure(seconds: Self.failureSeconds)) }
+  }
+
+  private func perform(_ actions: [ShutdownSequence.Action]) {
+    for action in actions {
+      switch action {
+      case .announce:
+        log.info("draining")
+        service.drain()
+      case .wait(let seconds):
+        queue.asyncAfter(deadline: .now() + .seconds(seconds)) {
+          self.perform(self.sequence.delayIsOver())
+        }
+      case .stop(let seconds):
+        log.info("stopping", metadata: ["seconds": "\(seconds)"])
+        server.stop(deadline: .now() + .seconds(seconds)) {
+          self.queue.async { self.perform(self.sequence.isDrained()) }
+        }
+      case .exit(let isOrderly):
+        log.info("stopped")
+        Glibc.exit(isOrderly ? EXIT_SUCCESS : EXIT_FAILURE)
+      }
+    }
+  }
+}
