@@ -42,14 +42,14 @@ public enum APILimits {
   public static let stepSeconds = 120.0
 
   /// API keys that may come in, the bytes of each and of its name, and of a file of keys.
-  static let apiKeys = 4096
+  package static let apiKeys = 4096
   static let apiKeyBytes = 512
   static let apiKeyNameBytes = 64
   public static let apiKeyFileBytes = 4 << 20
   /// What a rate limit or a limit of concurrent requests may be.
   public static let rate = 1...1_000_000_000
   /// Clients whose rates are told apart.
-  static let trackedClients = 1 << 16
+  package static let trackedClients = 1 << 16
   /// Tokens that are reserved at most for an answer whose length nobody knows yet.
   static let expectedAnswerTokens = 512
 

@@ -30,6 +30,11 @@ public enum ThreadStacks {
 
   /// Called by a thread on itself.
   static func enter(name: String) {
+    // Whoever started the thread may have kept signals away from itself, and so from its threads.
+    var signals = unsafe sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGURG)
+    _ = unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     let entry = Entry(name: name, handle: pthread_self())
     threads.withLock { $0.append(entry) }
   }
@@ -52,9 +57,15 @@ public enum ThreadStacks {
       }
       let symbols = ProgramSymbols(for: found.flatMap(\.1))
       return found.map { name, addresses in
-        ThreadStack(name: name, frames: addresses.map(symbols.describe))
+        ThreadStack(name: name, frames: withoutHandler(addresses.map(symbols.describe)))
       }
     }
+  }
+
+  /// The thread's own calls: the signal's handler and the kernel's return from it say nothing.
+  private static func withoutHandler(_ frames: [String]) -> [String] {
+    let own = frames.prefix { $0.contains("StackCapture") }.count
+    return Array(frames.dropFirst(own > 0 ? own + 1 : 0))
   }
 
   /// The signal's handler and where it writes.
@@ -104,8 +115,7 @@ public enum ThreadStacks {
       guard pthread_kill(thread, SIGURG) == 0 else { return [] }
       for _ in 0..<patience where count.load(ordering: .acquiring) < 0 { usleep(1000) }
       let count = count.load(ordering: .acquiring)
-      // The handler itself and the kernel's return from it say nothing.
-      return (0..<max(count, 0)).map { unsafe UInt(bitPattern: frames[$0]) }.dropFirst(3).map { $0 }
+      return (0..<max(count, 0)).map { unsafe UInt(bitPattern: frames[$0]) }
     }
   }
 }

@@ -12,14 +12,17 @@ final class TestServer: Sendable {
   let port: UInt16
   private let server: Server
 
-  init(_ model: ServedModel, limits: HTTPLimits = HTTPLimits()) throws {
+  convenience init(_ model: ServedModel, limits: HTTPLimits = HTTPLimits()) throws {
+    let routes = ServiceRoutes(Service(model: model))
+    try self.init(
+      handler: AccessControl(AccessPolicy(), keys: APIKeys(), next: routes), limits: limits)
+  }
+
+  init(handler: any RequestHandler, limits: HTTPLimits = HTTPLimits()) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
     configuration.errorFormat = openAIErrorFormat
-    let routes = ServiceRoutes(Service(model: model))
-    server = Server(
-      configuration: configuration,
-      handler: AccessControl(AccessPolicy(), keys: APIKeys(), next: routes))
+    server = Server(configuration: configuration, handler: handler)
     port = try server.start()
   }
 
@@ -49,9 +52,12 @@ final class APIConnection {
     socket = try Socket.connect(to: .resolve(host: "127.0.0.1", port: port), timeout: 60)
   }
 
-  func send(_ method: String, _ path: String, body: [UInt8], type: String) throws {
+  func send(
+    _ method: String, _ path: String, body: [UInt8], type: String, keepsAlive: Bool = false
+  ) throws {
     let head =
-      "\(method) \(path) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+      "\(method) \(path) HTTP/1.1\r\nHost: test\r\n"
+      + (keepsAlive ? "" : "Connection: close\r\n")
       + "Content-Type: \(type)\r\nContent-Length: \(body.count)\r\n\r\n"
     var rest = (Array(head.utf8) + body)[...]
     while !rest.isEmpty { rest = rest.dropFirst(try socket.send(rest) ?? 0) }

@@ -27,6 +27,8 @@ final class AlphabetModel: LanguageModel {
   let isHeld = Atomic<Bool>(false)
   /// How long each step takes.
   let stepMicroseconds = Atomic<UInt32>(0)
+  /// What passes come to, after so many that go well.
+  let failure = Mutex<(after: Int, PassFailure)?>(nil)
 
   init() {
     output = arena.rows(logitRowCapacity, width: Self.vocabularySize)
@@ -40,7 +42,18 @@ final class AlphabetModel: LanguageModel {
     }
   }
 
-  func decode(_ batch: ForwardBatch) { compute(batch, .decode) }
+  func decode(_ batch: ForwardBatch) throws(PassFailure) {
+    try fail()
+    compute(batch, .decode)
+  }
+
+  private func fail() throws(PassFailure) {
+    try failure.withLock { failure throws(PassFailure) in
+      guard let (after, error) = failure else { return }
+      if after == 0 { throw error }
+      failure = (after - 1, error)
+    }
+  }
 
   func compute(_ batch: ForwardBatch, _ lane: ForwardLane) {
     while isHeld.load(ordering: .relaxed) { usleep(1000) }
@@ -64,7 +77,11 @@ final class AlphabetModel: LanguageModel {
 }
 
 extension AlphabetModel {
-  func beginPrefill(_ batch: ForwardBatch) { compute(batch, .prefill) }
+  func beginPrefill(_ batch: ForwardBatch) throws(PassFailure) {
+    try fail()
+    compute(batch, .prefill)
+  }
+
   func advancePrefill(layers: Int) -> Bool { true }
   func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {}
   func draftLogits(ofRows rows: [Int]) -> Rows { output.rows(0..<rows.count) }

@@ -7,7 +7,7 @@ public struct APIKey: Sendable, Equatable {
   /// Its own limits; those it leaves open are everybody's.
   public let limits: ClientLimits
   /// SHA-256 of the key.
-  let digest: [UInt8]
+  package let digest: [UInt8]
 
   /// - Parameter name: nil names it by the beginning of its hash.
   init(_ key: some Collection<UInt8>, name: String? = nil, limits: ClientLimits = .init()) {
@@ -21,7 +21,7 @@ public struct APIKey: Sendable, Equatable {
   }
 
   /// A number for the engine's queue: the same after every start and reload.
-  var client: Int { ClientNumber.of(digest: digest) }
+  package var client: Int { ClientNumber.of(digest: digest) }
 }
 
 /// Numbers of clients, from hashes that nobody can choose to collide.
@@ -46,7 +46,7 @@ public struct APIKeys: Sendable, Equatable {
 
   /// The key that a client presents; nil when it is none of these. Takes as long for every text of
   /// one length: all keys are compared, and each in all bytes of its hash.
-  func find(_ presented: some Collection<UInt8>) -> APIKey? {
+  package func find(_ presented: some Collection<UInt8>) -> APIKey? {
     let digest = SHA256.digest(presented)
     var found = -1
     for index in keys.indices {
@@ -58,7 +58,7 @@ public struct APIKeys: Sendable, Equatable {
   }
 
   /// -1 for equal hashes, 0 for others, without a branch on either.
-  static func equalityMask(_ one: [UInt8], _ other: [UInt8]) -> Int {
+  package static func equalityMask(_ one: [UInt8], _ other: [UInt8]) -> Int {
     precondition(one.count == other.count, "hashes of one kind")
     var difference: UInt8 = 0
     for index in one.indices { difference |= one[index] ^ other[index] }

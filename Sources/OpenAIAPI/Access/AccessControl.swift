@@ -41,9 +41,11 @@ public final class AccessControl: RequestHandler {
   public func replace(_ keys: APIKeys) { self.keys.withLock { $0 = keys } }
 
   public func handle(_ request: Request, _ responder: Responder) {
-    for (name, value) in policy.origins.headers(for: request) { responder.addHeader(name, value) }
-    if policy.origins.isPreflight(request) {
-      responder.send(policy.origins.preflight(request))
+    for (name, value) in policy.origins.fields(for: request.headers) {
+      responder.addHeader(name, value)
+    }
+    if policy.origins.isPreflight(request.method, request.headers) {
+      responder.send(policy.origins.preflight(request.headers))
       return
     }
     do throws(APIError) {

@@ -15,7 +15,7 @@ public enum AllowedHosts: Sendable, Equatable {
 
   /// - Parameter host: the Host header (RFC 9110, section 7.2); nil where HTTP/1.0 leaves it out,
   ///   which browsers never do.
-  func allows(_ host: String?) -> Bool {
+  package func allows(_ host: String?) -> Bool {
     guard let host else { return self == .any || self == .local }
     let name = Self.name(host)
     switch self {

@@ -1,10 +1,10 @@
 // The client behind an address: what limits count where there are no keys. Pure.
 
-enum ClientAddress {
+package enum ClientAddress {
   /// What one client is known by: an IPv4 address, or the first 64 bits of an IPv6 address, for
   /// whoever has one such network has all addresses in it (RFC 4291, section 2.5.4).
   /// - Parameter peer: `192.0.2.1:80`, `[2001:db8::1]:80`; anything else is taken as it is.
-  static func group(_ peer: String) -> String {
+  package static func group(_ peer: String) -> String {
     guard let colon = peer.utf8.lastIndex(of: UInt8(ascii: ":")) else { return peer }
     let host = peer[..<colon]
     guard host.hasPrefix("["), host.hasSuffix("]") else { return String(host) }

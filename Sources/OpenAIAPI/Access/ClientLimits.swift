@@ -19,7 +19,7 @@ public struct ClientLimits: Sendable, Equatable {
   }
 
   /// These limits where they are set, else those of `defaults`.
-  func or(_ defaults: ClientLimits) -> ClientLimits {
+  package func or(_ defaults: ClientLimits) -> ClientLimits {
     ClientLimits(
       requestsPerMinute: requestsPerMinute ?? defaults.requestsPerMinute,
       tokensPerMinute: tokensPerMinute ?? defaults.tokensPerMinute,

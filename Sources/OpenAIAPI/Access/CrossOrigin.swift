@@ -19,47 +19,47 @@ public struct CrossOrigin: Sendable, Equatable {
   var isActive: Bool { allowsAll || !origins.isEmpty }
 
   /// What every answer to the request says.
-  func headers(for request: Request) -> [(String, String)] {
+  package func fields(for headers: Headers) -> [(String, String)] {
     guard isActive else { return [] }
     // Caches must not give one origin's answer to another; with `*` all get the same.
     var fields = allowsAll ? [] : [("Vary", "Origin")]
-    guard let allowed = allowedOrigin(request) else { return fields }
+    guard let allowed = allowedOrigin(headers) else { return fields }
     fields.append(("Access-Control-Allow-Origin", allowed))
     fields.append(("Access-Control-Expose-Headers", Self.exposed))
     return fields
   }
 
   /// Whether the request only asks if another one may come: it carries no key.
-  func isPreflight(_ request: Request) -> Bool {
-    isActive && request.method == .options && request.headers["origin"] != nil
-      && request.headers["access-control-request-method"] != nil
+  package func isPreflight(_ method: HTTP.Method, _ headers: Headers) -> Bool {
+    isActive && method == .options && headers["origin"] != nil
+      && headers["access-control-request-method"] != nil
   }
 
-  /// The answer to a preflight; `headers(for:)` come in addition.
-  func preflight(_ request: Request) -> Response {
-    guard allowedOrigin(request) != nil else {
+  /// The answer to a preflight; `fields(for:)` come in addition.
+  package func preflight(_ headers: Headers) -> Response {
+    guard allowedOrigin(headers) != nil else {
       return APIError(
         status: 403, message: "This origin is not allowed (--cors-origin).",
         code: "origin_not_allowed"
       ).response
     }
-    var headers: Headers = [
+    var answer: Headers = [
       "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
       "Access-Control-Max-Age": "\(Self.maxAge)",
     ]
     // Clients send header fields of their own making; none of them is more than data here. `*`
     // would not cover Authorization.
-    if let wanted = request.headers["access-control-request-headers"] {
-      headers.append("Access-Control-Allow-Headers", wanted)
+    if let wanted = headers["access-control-request-headers"] {
+      answer.append("Access-Control-Allow-Headers", wanted)
     }
-    if request.headers["access-control-request-private-network"] == "true" {
-      headers.append("Access-Control-Allow-Private-Network", "true")
+    if headers["access-control-request-private-network"] == "true" {
+      answer.append("Access-Control-Allow-Private-Network", "true")
     }
-    return Response(status: 204, headers: headers)
+    return Response(status: 204, headers: answer)
   }
 
-  private func allowedOrigin(_ request: Request) -> String? {
-    guard let origin = request.headers["origin"] else { return nil }
+  private func allowedOrigin(_ headers: Headers) -> String? {
+    guard let origin = headers["origin"] else { return nil }
     if allowsAll { return "*" }
     return origins.contains(origin.lowercased()) ? origin : nil
   }

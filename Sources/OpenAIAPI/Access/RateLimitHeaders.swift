@@ -2,7 +2,7 @@
 
 import HTTP
 
-enum RateLimitHeaders {
+package enum RateLimitHeaders {
   /// What is left of a bucket, as header fields.
   static func fields(_ gauge: RateLimiter.Gauge, of unit: String) -> [(String, String)] {
     [
@@ -13,7 +13,7 @@ enum RateLimitHeaders {
   }
 
   /// A duration as OpenAI writes it: `6m0s`, `1s`, `20ms`; rounded up.
-  static func duration(_ nanoseconds: UInt64) -> String {
+  package static func duration(_ nanoseconds: UInt64) -> String {
     let milliseconds = ceiling(nanoseconds, 1_000_000)
     if milliseconds < 1000 { return milliseconds == 0 ? "0s" : "\(milliseconds)ms" }
     let seconds = ceiling(nanoseconds, 1_000_000_000)

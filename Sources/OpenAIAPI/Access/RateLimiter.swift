@@ -3,24 +3,24 @@
 /// Buckets and running requests of all clients. The number of clients it remembers is bounded: who
 /// has full buckets and nothing running is as good as unknown and is forgotten; when even so all
 /// places are taken, newcomers share one.
-struct RateLimiter {
+package struct RateLimiter {
   /// Why a request may not begin, and when one may.
-  struct Refusal: Error, Equatable {
-    enum Kind { case requests, tokens, concurrency }
-    let kind: Kind
+  package struct Refusal: Error, Equatable {
+    package enum Kind { case requests, tokens, concurrency }
+    package let kind: Kind
     /// The limit, and how much of it is left.
-    let limit: Int
-    let remaining: Int
+    package let limit: Int
+    package let remaining: Int
     /// Nanoseconds; nil when nobody can tell.
-    let wait: UInt64?
+    package let wait: UInt64?
   }
 
   /// A bucket as its client is told of it.
-  struct Gauge: Equatable {
-    let limit: Int
-    let remaining: Int
+  package struct Gauge: Equatable {
+    package let limit: Int
+    package let remaining: Int
     /// Nanoseconds until it is full.
-    let reset: UInt64
+    package let reset: UInt64
 
     init(_ bucket: TokenBucket) {
       limit = bucket.capacity
@@ -60,7 +60,7 @@ struct RateLimiter {
   }
 
   /// A request's place: what `release` gives back.
-  struct Place: Equatable {
+  package struct Place: Equatable {
     fileprivate let client: Int?
   }
 
@@ -71,12 +71,12 @@ struct RateLimiter {
   private var lastSweep: UInt64?
 
   /// - Parameter capacity: clients that are told apart.
-  init(capacity: Int = APILimits.trackedClients) { self.capacity = capacity }
+  package init(capacity: Int = APILimits.trackedClients) { self.capacity = capacity }
 
-  var clientCount: Int { clients.count }
+  package var clientCount: Int { clients.count }
 
   /// Begins a request: takes one from the bucket of requests, and a place among those running.
-  mutating func begin(
+  package mutating func begin(
     _ client: Int, limits: ClientLimits, now: UInt64
   ) throws(Refusal) -> (place: Place, requests: Gauge?) {
     let place = place(for: client, now: now)
@@ -96,7 +96,7 @@ struct RateLimiter {
   }
 
   /// Reserves tokens for a request that has begun.
-  mutating func charge(
+  package mutating func charge(
     _ tokens: Int, at place: Place, now: UInt64
   ) throws(Refusal) -> Gauge? {
     var state = self[place]
@@ -114,7 +114,7 @@ struct RateLimiter {
 
   /// Ends a request.
   /// - Parameter unused: reserved tokens that it did not use; negative when it used more.
-  mutating func release(_ place: Place, unused: Int, now: UInt64) {
+  package mutating func release(_ place: Place, unused: Int, now: UInt64) {
     var state = self[place]
     state.refill(now)
     state.tokens?.take(-unused)

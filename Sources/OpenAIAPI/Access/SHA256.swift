@@ -1,9 +1,9 @@
 // The hash under which API keys are kept and compared (FIPS 180-4, sections 4.1.2, 5.3.3, 6.2).
 
 /// SHA-256 of a message in one piece.
-enum SHA256 {
+package enum SHA256 {
   /// 32 bytes.
-  static func digest(_ message: some Collection<UInt8>) -> [UInt8] {
+  package static func digest(_ message: some Collection<UInt8>) -> [UInt8] {
     var state = initial
     var bytes = Array(message)
     let bitCount = UInt64(bytes.count) * 8

@@ -3,9 +3,9 @@
 
 /// Fills by its capacity in a minute, up to its capacity. May be taken from beyond what it holds:
 /// what was used cannot be refused afterwards, and is filled up first.
-struct TokenBucket: Equatable {
+package struct TokenBucket: Equatable {
   /// What it holds when full, and what flows in per minute.
-  private(set) var capacity: Int
+  package private(set) var capacity: Int
   /// In parts of 1 / `minute`, so that each nanosecond brings `capacity` of them.
   private var level: Int128
   /// When the level was this, in nanoseconds of a monotonic clock.
@@ -14,7 +14,7 @@ struct TokenBucket: Equatable {
   private static let minute: Int128 = 60_000_000_000
 
   /// A full bucket.
-  init(capacity: Int, now: UInt64) {
+  package init(capacity: Int, now: UInt64) {
     precondition(capacity > 0, "an empty bucket never fills")
     self.capacity = capacity
     level = Int128(capacity) * Self.minute
@@ -24,37 +24,37 @@ struct TokenBucket: Equatable {
   private var fullLevel: Int128 { Int128(capacity) * Self.minute }
 
   /// Lets flow in what came until `now`.
-  mutating func refill(_ now: UInt64) {
+  package mutating func refill(_ now: UInt64) {
     guard now > time else { return }
     level = min(fullLevel, level + Int128(now - time) * Int128(capacity))
     time = now
   }
 
   /// Keeps what it holds, as far as it fits.
-  mutating func resize(_ capacity: Int) {
+  package mutating func resize(_ capacity: Int) {
     precondition(capacity > 0, "an empty bucket never fills")
     self.capacity = capacity
     level = min(level, fullLevel)
   }
 
-  var isFull: Bool { level == fullLevel }
+  package var isFull: Bool { level == fullLevel }
 
   /// Whole units that it holds.
-  var remaining: Int { max(0, Int(level / Self.minute)) }
+  package var remaining: Int { max(0, Int(level / Self.minute)) }
 
   /// Nanoseconds until it holds `amount`, or is full where that is more than it ever holds: a large
   /// request may go when nobody else has taken anything lately.
-  func wait(for amount: Int) -> UInt64 {
+  package func wait(for amount: Int) -> UInt64 {
     let missing = min(Int128(amount) * Self.minute, fullLevel) - level
     guard missing > 0 else { return 0 }
     return UInt64(clamping: (missing + Int128(capacity) - 1) / Int128(capacity))
   }
 
   /// Nanoseconds until it is full.
-  var waitUntilFull: UInt64 { wait(for: capacity) }
+  package var waitUntilFull: UInt64 { wait(for: capacity) }
 
   /// Takes out `amount`, or puts back what is negative.
-  mutating func take(_ amount: Int) {
+  package mutating func take(_ amount: Int) {
     level = min(fullLevel, level - Int128(amount) * Self.minute)
   }
 }

@@ -1,10 +1,9 @@
 // Keys: their hash against published values, their comparison, and files of them.
 
 import Foundation
+import OpenAIAPI
 import TestSupport
 import Testing
-
-@testable import OpenAIAPI
 
 @Suite("API keys")
 struct APIKeyTests {

@@ -1,10 +1,9 @@
 // Buckets against a brute-force definition, and the limiter's promises: times to wait that are
 // true, and bounded memory that forgets nobody's debts.
 
+import OpenAIAPI
 import TestSupport
 import Testing
-
-@testable import OpenAIAPI
 
 /// What a token bucket is, second by second.
 private struct SlowBucket {

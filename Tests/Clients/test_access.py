@@ -1,0 +1,175 @@
+"""Keys, rate limits, origins, names and addresses, as clients and operators meet them.
+
+    HADAL=.build/release/hadal python -m unittest discover -s Tests/Clients
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import signal
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import openai
+
+from server import PROMPT, Server
+
+
+class Access(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def start(self, *arguments, **variables):
+        server = Server(*arguments, **variables)
+        self.addCleanup(server.stop)
+        return server
+
+    def key_file(self, text):
+        path = self.folder / "keys"
+        new = self.folder / "keys.new"
+        new.write_text(text)
+        new.chmod(0o600)
+        new.rename(path)
+        return path
+
+    def status(self, server, path="/v1/models", **headers):
+        request = urllib.request.Request(
+            server.url + path, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    def await_status(self, wanted, server, **headers):
+        """A file is looked at every second, and by request."""
+        end = time.monotonic() + 20
+        while self.status(server, **headers) != wanted:
+            self.assertLess(time.monotonic(), end, "nothing changes")
+            time.sleep(0.05)
+
+    def test_the_openai_client_is_refused_and_let_in(self):
+        server = self.start(HADAL_API_KEYS="alice:sk-alice,sk-other")
+        with server.client("sk-wrong") as client:
+            with self.assertRaises(openai.AuthenticationError) as refused:
+                client.models.list()
+            self.assertEqual(refused.exception.code, "invalid_api_key")
+        for key in ("sk-alice", "sk-other"):
+            with server.client(key) as client:
+                self.assertTrue(client.models.list().data)
+        self.assertEqual(self.status(server), 401)
+        self.assertEqual(self.status(server, "/health"), 200)
+        self.assertNotIn("sk-", server.stop())
+
+    def test_keys_are_reloaded(self):
+        path = self.key_file("alice:sk-alice\n")
+        server = self.start("--api-key-file", path)
+        alice, bob = {"Authorization": "Bearer sk-alice"}, {"Authorization": "Bearer sk-bob"}
+        self.assertEqual((self.status(server, **alice), self.status(server, **bob)), (200, 401))
+        self.key_file("bob:sk-bob\n")
+        self.await_status(200, server, **bob)
+        self.assertEqual(self.status(server, **alice), 401)
+        # A bad file keeps the keys and says why, without repeating what it holds.
+        self.key_file("bob:sk-bob requests=secret\n")
+        server.await_log("not reloaded")
+        self.assertEqual(self.status(server, **bob), 200)
+        self.key_file("alice:sk-alice\n")
+        server.process.send_signal(signal.SIGHUP)
+        self.await_status(200, server, **alice)
+        path.chmod(0o644)
+        server.process.send_signal(signal.SIGHUP)
+        server.await_log("every user of this machine can read")
+        log = server.stop()
+        self.assertNotIn("secret", log)
+        self.assertNotIn("sk-", log)
+
+    def test_a_bad_start_is_refused(self):
+        for arguments in (
+                ["--api-key-file", self.folder / "missing"],
+                ["--api-key-file", self.key_file("# nothing\n")], ["--api-key", "a b:"],
+                ["--rate-limit-requests", "0"], ["--cors-origin", "example.com"],
+                ["--admin-host", "127.0.0.1"], ["--drain-delay-seconds", "-1"]):
+            with self.subTest(arguments=arguments):
+                server = Server(*arguments, waits=False)
+                self.assertNotEqual(server.process.wait(timeout=60), 0)
+                server.stop()
+
+    def test_the_openai_client_waits_as_long_as_told(self):
+        path = self.key_file("alice:sk-alice requests=30\nbob:sk-bob\n")
+        server = self.start("--api-key-file", path)
+        with server.client("sk-alice") as client:
+            for _ in range(30):
+                client.models.list()
+            with self.assertRaises(openai.RateLimitError) as refused:
+                client.models.list()
+            headers = refused.exception.response.headers
+            wait = int(headers["retry-after-ms"]) / 1000
+            self.assertLessEqual(wait, int(headers["retry-after"]))
+            self.assertLessEqual(wait, 2)
+            self.assertEqual(headers["x-ratelimit-limit-requests"], "30")
+        # One more try after that time is enough.
+        with server.client("sk-alice", max_retries=1) as client:
+            client.models.list()
+        with server.client("sk-bob") as client:
+            self.assertNotIn(
+                "x-ratelimit-limit-requests", client.models.with_raw_response.list().headers)
+
+    def test_tokens_are_counted(self):
+        server = self.start("--rate-limit-tokens", 2000)
+        with server.client() as client:
+            answer = client.completions.with_raw_response.create(
+                model=server.model, prompt=PROMPT, max_tokens=40, temperature=0)
+            usage = answer.parse().usage
+            left = int(answer.headers["x-ratelimit-remaining-tokens"])
+            self.assertLessEqual(left, 2000 - usage.total_tokens)
+            stream = client.completions.with_raw_response.create(
+                model=server.model, prompt=PROMPT, max_tokens=1, stream=True)
+            self.assertIn("x-ratelimit-reset-tokens", stream.headers)
+            list(stream.parse())
+
+    def test_hosts_and_origins(self):
+        server = self.start("--cors-origin", "https://chat.example.com")
+        # On loopback a web page's own name is refused (DNS rebinding).
+        self.assertEqual(self.status(server, Host="evil.example"), 421)
+        self.assertEqual(self.status(server, Host=f"localhost:{server.port}"), 200)
+        self.assertEqual(self.status(server, "/health", Host="evil.example"), 200)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        self.addCleanup(connection.close)
+        connection.request("OPTIONS", "/v1/chat/completions", headers={
+            "Origin": "https://chat.example.com", "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type"})
+        answer = connection.getresponse()
+        answer.read()
+        self.assertEqual(answer.status, 204)
+        self.assertEqual(
+            answer.headers["Access-Control-Allow-Origin"], "https://chat.example.com")
+        self.assertIn("authorization", answer.headers["Access-Control-Allow-Headers"])
+
+    def test_an_address_for_those_who_run_the_server(self):
+        server = self.start(
+            "--admin-port", 0, "--api-key", "sk-alice", "--allowed-host", "localhost",
+            "--allowed-host", "127.0.0.1")
+        admin = int(server.await_log("listening").split("admin_port=")[1].split()[0])
+        for path in ("/health", "/ready", "/metrics"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}") as answer:
+                self.assertEqual(answer.status, 200)
+            self.assertEqual(self.status(server, path, Authorization="Bearer sk-alice"), 404)
+        self.assertEqual(self.status(server, Authorization="Bearer sk-alice"), 200)
+
+    def test_exposure_is_named(self):
+        server = self.start("--host", "0.0.0.0")
+        server.await_log("no API keys")
+        server.await_log("there is no TLS")
+        log = self.start("--host", "127.0.0.1").stop()
+        self.assertNotIn("ANYBODY", log)
+
+
+if __name__ == "__main__":
+    unittest.main()
