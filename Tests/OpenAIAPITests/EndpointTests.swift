@@ -113,7 +113,7 @@ struct EndpointTests {
 
   @Test("scores of echoed prompts are limited in all")
   func scoreLimit() throws {
-    let server = try TestServer(try TestService(queueLength: 256).model)
+    let server = try TestServer(try TestService(queueLength: 300).model)
     let prompt = JSONValue.array(Array(repeating: .integer(97), count: 220))
     let answer = try server.post(
       "/v1/completions",

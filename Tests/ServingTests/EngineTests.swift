@@ -83,7 +83,7 @@ struct EngineTests {
   func manyRequests() throws {
     let seed = UInt64.random(in: 0 ... .max)
     var g = SeededGenerator(seed: seed)
-    let (engine, model) = try start(Self.limits(sequences: 5, queue: 200, pages: 11))
+    let (engine, model) = try start(Self.limits(sequences: 5, queue: 240, pages: 11))
     let requests = (0..<200).map { _ in
       request(
         (0..<Int.random(in: 1...90, using: &g)).map { _ in Int32.random(in: 0..<97, using: &g) },
