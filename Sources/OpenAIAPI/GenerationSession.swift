@@ -97,13 +97,14 @@ final class GenerationSession: @unchecked Sendable {
       if events.isEmpty { return }
       pending[choice] = pending[choice].dropFirst(events.count)
       var delta = ChoiceDelta()
-      for event in events {
-        if case .failed(let failure) = event { return fail(failure) }
-        delta.append(assemblers[choice].add(event))
-      }
+      for event in events { delta.append(assemblers[choice].add(event)) }
       admission.use(delta.tokens.count)
       writer.add(delta, choice: choice)
-      if let end = delta.end { finish(choice, end.reason) }
+      if let end = delta.end {
+        finish(choice, end.reason)
+      } else if case .failed(let failure) = events.last {
+        fail(failure)
+      }
     }
   }
 

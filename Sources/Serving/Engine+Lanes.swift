@@ -17,21 +17,20 @@ struct SampledRow {
 
 extension Engine {
   func runLanes() {
-    if !plan.decodes.isEmpty {
-      gatherDecodes()
-      if !attempt(decodePass, runDecodes) {
-        plan.decodes.removeAll(keepingCapacity: true)
-        decodePass.removeAll()
-      }
+    do throws(PassFailure) {
+      if !plan.decodes.isEmpty { try runDecodes() }
+    } catch {
+      failDecodes(error)
     }
-    if !plan.chunks.isEmpty { gatherPrefill() }
-    if plan.prefillLayers > 0, !attempt(prefillPass, advancePrefill) {
-      plan.prefillLayers = 0
-      abandonPrefill()
+    do throws(PassFailure) {
+      if !plan.chunks.isEmpty { try beginPrefill() }
+      if plan.prefillLayers > 0 { try advancePrefill() }
+    } catch {
+      failPrefill(error)
     }
   }
 
-  private func gatherDecodes() {
+  private func runDecodes() throws(PassFailure) {
     decodePass.removeAll()
     for index in plan.decodes {
       let sequence = running[index]
@@ -43,15 +42,12 @@ extension Engine {
       }
       decodePass.append(sequence, count: 1)
     }
-  }
-
-  private func runDecodes() throws(PassFailure) {
     let start = clock()
     try model.decode(decodePass.batch)
     decodePass.seconds = seconds(since: start)
   }
 
-  private func gatherPrefill() {
+  private func beginPrefill() throws(PassFailure) {
     prefillPass.removeAll()
     for chunk in plan.chunks {
       let sequence = running[chunk.sequence]
@@ -59,10 +55,10 @@ extension Engine {
       prefillPass.append(sequence, count: chunk.count)
     }
     prefillLayers = model.layerCount
+    try model.beginPrefill(prefillPass.batch)
   }
 
   private func advancePrefill() throws(PassFailure) {
-    if !plan.chunks.isEmpty { try model.beginPrefill(prefillPass.batch) }
     let start = clock()
     let isFinished = try model.advancePrefill(layers: plan.prefillLayers)
     prefillLayers -= plan.prefillLayers

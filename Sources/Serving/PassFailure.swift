@@ -17,21 +17,24 @@ public struct PassFailure: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Engine {
-  /// Runs a part of a pass. When it comes to nothing its sequences end, and false is returned.
-  func attempt(_ lane: LanePass, _ body: () throws(PassFailure) -> Void) -> Bool {
-    do throws(PassFailure) {
-      try body()
-      return true
-    } catch {
-      for entry in lane.entries where !entry.sequence.isCancelled { entry.sequence.fail(error) }
-      if error.losesState { lostState = error }
-      endFailed(lane.entries)
-      return false
-    }
+  /// The decode lane's pass has come to nothing: the step has none.
+  func failDecodes(_ failure: PassFailure) {
+    fail(decodePass.entries, failure)
+    plan.decodes.removeAll(keepingCapacity: true)
+    decodePass.removeAll()
   }
 
-  private func endFailed(_ entries: [LanePass.Entry]) {
+  /// The prefill under way has come to nothing.
+  func failPrefill(_ failure: PassFailure) {
+    fail(prefillPass.entries, failure)
+    plan.prefillLayers = 0
+    abandonPrefill()
+  }
+
+  private func fail(_ entries: [LanePass.Entry], _ failure: PassFailure) {
+    if failure.losesState { lostState = failure }
     for entry in entries {
+      entry.sequence.fail(failure)
       retire(entry.sequence)
       end(entry.sequence)
     }

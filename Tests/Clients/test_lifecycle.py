@@ -111,6 +111,32 @@ class Ends(unittest.TestCase):
         server.process.send_signal(signal.SIGTERM)
         self.assertNotEqual(server.process.wait(timeout=60), 0)
 
+    def test_a_slow_step_is_looked_into(self):
+        # With so little time a busy engine is taken for a stalled one.
+        server = self.start("--stall-seconds", 0.001, "--drain-seconds", 0)
+        over = threading.Event()
+
+        def keep_busy():
+            while not over.is_set():
+                stream = Stream(server.port)
+                stream.start()
+                stream.join()
+
+        clients = [threading.Thread(target=keep_busy, daemon=True) for _ in range(4)]
+        for client in clients:
+            client.start()
+        server.await_log("the engine is stalled")
+        server.await_log("stack of thread engine:")
+        over.set()
+        for client in clients:
+            client.join()
+        # Having been looked at does it no harm.
+        stream = Stream(server.port)
+        stream.start()
+        stream.join()
+        self.assertEqual(stream.events[-1], b"[DONE]")
+        self.assertIn("DeepSeekModel", server.stop())
+
     def test_it_listens_while_it_loads(self):
         server = Server("--drain-seconds", 1, waits=False)
         self.addCleanup(server.stop)
