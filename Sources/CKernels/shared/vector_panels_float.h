@@ -21,7 +21,7 @@ CK_INLINE void decode_nibbles(const uint8_t *vectors, int high_width, int count,
   int32_t mask = high_width == 1 ? 0x10101010 : 0x30303030;
   if (high_width > 0) vectors += CK_VECTOR;
   for (int pair = 0; pair < count / 2; pair++) {
-    group_pair codes = nibbles(vectors + pair * CK_VECTOR);
+    group_pair codes = nibbles(vectors + pair * CK_VECTOR, 0);
     if (high_width > 0) {
       codes.first = with_high_bits(codes.first, high, 2 * pair * high_width, mask);
       codes.second = with_high_bits(codes.second, high, (2 * pair + 1) * high_width, mask);
@@ -33,7 +33,7 @@ CK_INLINE void decode_nibbles(const uint8_t *vectors, int high_width, int count,
 
 CK_INLINE void decode_offset_block(ck_panel_format format, const uint8_t *units,
                                    const uint8_t *vectors, lanes *weights) {
-  part_factors parts = unpack_factors(vectors);
+  part_factors parts = unpack_factors(vectors, 0);
   lanes unit = lanes_of_halves(units), offset_unit = lanes_of_halves(units + 32);
   int high_width = format == CK_PANEL_Q5_K ? 1 : 0;
   vectors += 3 * CK_VECTOR;
@@ -107,14 +107,14 @@ static __attribute__((noinline)) void CK_NAME(decode_chunk)(const ck_panels *w,
                                                             const uint8_t *panel, int64_t first,
                                                             int64_t count, lanes *weights) {
   if (w->format < CK_PANEL_Q8_0) return decode_floats(w, panel, first, count, weights);
-  int64_t length = ck_block_columns(w->format, 0), bytes = ck_block_bytes(w->format, 0);
-  const uint8_t *vectors = panel + ck_units_size(w->format, w->columns);
+  int64_t length = ck_block_columns(w->format, 0);
   for (int64_t k = 0; k < count; k += length) {
     int64_t block = (first + k) / length;
-    const uint8_t *units = panel + block * ck_unit_bytes(w->format);
+    const uint8_t *units = panel + ck_units_offset(w->format, block);
+    const uint8_t *vectors = panel + ck_vectors_offset(w->format, 0, block);
     switch (w->format) {
 #define CK_DECODE(format) \
-  case format: decode_block(format, units, vectors + block * bytes, weights + k); break;
+  case format: decode_block(format, units, vectors, weights + k); break;
       CK_DECODE(CK_PANEL_Q8_0)
       CK_DECODE(CK_PANEL_Q4_0)
       CK_DECODE(CK_PANEL_Q5_0)
