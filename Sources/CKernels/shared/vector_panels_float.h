@@ -69,16 +69,11 @@ CK_INLINE void decode_block(ck_panel_format format, const uint8_t *units, const 
   }
 }
 
-/// The float formats, `count` columns from `first` on.
+/// The float formats but F32, `count` columns from `first` on.
 CK_INLINE void decode_floats(const ck_panels *w, const uint8_t *panel, int64_t first, int64_t count,
                              lanes *weights) {
   int64_t length = w->scale_columns, bytes = ck_block_bytes(CK_PANEL_F8_E4M3, length);
   switch (w->format) {
-    case CK_PANEL_F32:
-      for (int64_t k = 0; k < count; k++)
-        weights[k] = lanes_load((const float *)(const void *)(panel + (first + k) * CK_VECTOR),
-                                lanes_mask(16));
-      break;
     case CK_PANEL_F16:
       for (int64_t k = 0; k < count; k++)
         weights[k] = lanes_of_halves(panel + (first + k) * CK_VECTOR / 2);
@@ -139,11 +134,17 @@ CK_INLINE void add_float_products(const lanes *weights, const float *x, int64_t 
 
 static void float_tile(const ck_panels *w, const uint8_t *panel, const float *x, int64_t stride,
                        lanes *totals, int rows) {
-  lanes weights[FLOAT_CHUNK + 4];
+  lanes decoded[FLOAT_CHUNK + 4];
   for (int r = 0; r < rows; r++) totals[r] = lanes_broadcast(0.0f);
-  for (int64_t k = 0; k < w->columns; k += FLOAT_CHUNK) {
-    int64_t count = w->columns - k < FLOAT_CHUNK ? w->columns - k : FLOAT_CHUNK;
-    CK_NAME(decode_chunk)(w, panel, k, count, weights);
+  // F32 is in memory what chunks of other formats become.
+  int64_t chunk = w->format == CK_PANEL_F32 ? w->columns : FLOAT_CHUNK;
+  for (int64_t k = 0; k < w->columns; k += chunk) {
+    int64_t count = w->columns - k < chunk ? w->columns - k : chunk;
+    const lanes *weights = (const lanes *)(const void *)panel;
+    if (w->format != CK_PANEL_F32) {
+      CK_NAME(decode_chunk)(w, panel, k, count, decoded);
+      weights = decoded;
+    }
     switch (rows) {
       CK_FLOAT_TILE_CASES(add_float_products, weights, x + k, stride, count, totals)
       default: __builtin_unreachable();
