@@ -25,9 +25,9 @@
 //             4 g + b), 2 vectors of nibbles
 //
 // Before the block stands a vector of its units in float16: Q4_K and Q5_K factor and offset,
-// [2][16]; Q8_0, Q4_0, Q5_0 and Q6_K one per lane, those of two blocks before both, [2][16]. A panel
-// is thus read as one stream, which processors follow better than two. Columns are padded with zeros
-// to a whole pair or group; rows to a whole panel.
+// [2][16]; Q8_0, Q4_0, Q5_0 and Q6_K one per lane, those of two blocks before both, [2][16]. So a
+// panel is read as one stream, which processors follow better than two. Columns are padded with
+// zeros to a whole pair or group; rows to a whole panel.
 
 #ifndef CK_PANELS_H
 #define CK_PANELS_H

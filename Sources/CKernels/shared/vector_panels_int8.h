@@ -104,7 +104,8 @@ CK_INLINE void tile_int8_32(ck_panel_format format, const uint8_t *panel, int64_
     } else if (format == CK_PANEL_Q4_0) {
       add_nibble_products(sums, vectors, ints_zero(), 0, 4, &x, b * 32, rows);
     } else {
-      add_nibble_products(sums, vectors + CK_VECTOR, ints_stream(vectors, rows), 1, 4, &x, b * 32, rows);
+      ints high = ints_stream(vectors, rows);
+      add_nibble_products(sums, vectors + CK_VECTOR, high, 1, 4, &x, b * 32, rows);
     }
     vectors += ck_block_bytes(format, 0);
     lanes unit = lanes_of_halves(units + b % 2 * 32);
@@ -173,8 +174,8 @@ CK_INLINE void block_sums_signed(const uint8_t *vectors, tile_inputs *x, int64_t
     ints sums[CK_INT_TILE_ROWS];
     for (int r = 0; r < rows; r++)
       sums[r] = ints_broadcast(x->starts + r * x->start_stride + b * 16 + j);
-    add_nibble_products(sums, vectors + CK_VECTOR, ints_stream(vectors, rows), 2, 2, x, b * 256 + j * 16,
-                        rows);
+    ints high = ints_stream(vectors, rows);
+    add_nibble_products(sums, vectors + CK_VECTOR, high, 2, 2, x, b * 256 + j * 16, rows);
     vectors += 3 * CK_VECTOR;
     ints factor = ints_of_bytes(factors + j * 16);
     for (int r = 0; r < rows; r++)
