@@ -75,14 +75,9 @@ public final class Server: @unchecked Sendable {
   public func stop(deadline: DispatchTime, completion: @escaping @Sendable () -> Void) {
     queue.async {
       precondition(!self.isStopping, "stopped twice")
-      self.acceptWaiting()
       self.isStopping = true
       self.stopCompletion = completion
-      self.stopAccepting()
-      self.listener?.removeFile()
-      self.listener = nil
-      for connection in self.served.values { connection.stop() }
-      self.finishStopping()
+      if self.acceptSource == nil { self.endListening() } else { self.stopAccepting() }
     }
     queue.asyncAfter(deadline: deadline) {
       for connection in self.served.values { connection.abort() }
@@ -90,8 +85,19 @@ public final class Server: @unchecked Sendable {
     }
   }
 
+  /// Lets in who has come until now, right before the listener closes: whoever waits there then is
+  /// turned away by the system.
+  private func endListening() {
+    guard isStopping else { return }
+    acceptWaiting()
+    listener?.removeFile()
+    listener = nil
+    for connection in served.values { connection.stop() }
+    finishStopping()
+  }
+
   private func finishStopping() {
-    guard isStopping, served.isEmpty, refused.isEmpty else { return }
+    guard isStopping, listener == nil, served.isEmpty, refused.isEmpty else { return }
     clock?.cancel()
     clock = nil
     stopCompletion?()
@@ -107,7 +113,9 @@ public final class Server: @unchecked Sendable {
     guard let listener, acceptSource == nil, !isStopping else { return }
     let source = DispatchSource.makeReadSource(fileDescriptor: listener.raw, queue: queue)
     source.setEventHandler { [weak self] in self?.acceptWaiting() }
-    source.setCancelHandler { withExtendedLifetime(listener) {} }
+    source.setCancelHandler { [weak self] in
+      withExtendedLifetime(listener) { self?.endListening() }
+    }
     source.activate()
     acceptSource = source
   }

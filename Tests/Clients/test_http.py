@@ -26,9 +26,9 @@ HOST = "localhost"
 class Server:
     """A server of its own, with the bundled model and few resources."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, port=0):
         self.process = subprocess.Popen(
-            [os.environ["HADAL"], "serve", "--port", "0", "--kv-tokens", "4096", *options],
+            [os.environ["HADAL"], "serve", "--port", str(port), "--kv-tokens", "4096", *options],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in self.process.stdout:
             if line.startswith("Listening on "):
@@ -247,6 +247,18 @@ class Curl(ServerTest):
         for address in ("127.0.0.1", "[::1]"):
             self.assertEqual(
                 self.curl(f"http://{address}:{port}/health"), '{"status":"ok"}')
+
+    def test_restart_on_the_same_port(self):
+        """A new server joins, the old one is told to end, and every client is served."""
+        old = Server("--reuse-port")
+        self.addCleanup(old.stop)
+        new = Server("--reuse-port", port=old.place.split(":")[-1])
+        self.addCleanup(new.stop)
+        for number in range(400):
+            if number == 100:
+                old.process.terminate()
+            self.assertEqual(new.get("/health")[0], 200)
+        self.assertEqual(old.stop(), 0)
 
     def test_unix_socket(self):
         with tempfile.TemporaryDirectory() as folder:
