@@ -25,8 +25,9 @@ struct ServeCommand: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup var connections: ConnectionOptions
 
-  @Option(help: "Address to listen on.")
+  @Option(help: "Address to listen on, `::` for all of IPv6 and IPv4; or unix:PATH.")
   var host = "127.0.0.1"
 
   @Option(help: "Port to listen on; 0 picks a free one.")
@@ -64,6 +65,7 @@ struct ServeCommand: ParsableCommand {
     var configuration = ServerConfiguration(host: host, port: port)
     configuration.errorFormat = openAIErrorFormat
     configuration.limits.bodyBytes = APILimits.bodyBytes
+    connections.apply(to: &configuration)
     let server = Server(configuration: configuration, handler: APIServer(model: model))
     let bound = try server.start()
     log.info(
@@ -72,8 +74,8 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
-    let address = host.contains(":") ? "[\(host)]" : host
-    StandardOutput.write("Listening on http://\(address):\(bound)\n")
+    let place = ConnectionOptions.place(scheme: "http", host: host, port: bound)
+    StandardOutput.write("Listening on \(place)\n")
     let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
     withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
       dispatchMain()

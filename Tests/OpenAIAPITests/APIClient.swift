@@ -12,9 +12,15 @@ final class TestServer: Sendable {
   let port: UInt16
   private let server: Server
 
-  init(_ model: ServedModel, limits: HTTPLimits = HTTPLimits()) throws {
+  var statistics: ServerStatistics { server.statistics }
+
+  init(
+    _ model: ServedModel, limits: HTTPLimits = HTTPLimits(),
+    timeouts: HTTPTimeouts = HTTPTimeouts()
+  ) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
+    configuration.timeouts = timeouts
     configuration.errorFormat = openAIErrorFormat
     server = Server(configuration: configuration, handler: APIServer(model: model))
     port = try server.start()
