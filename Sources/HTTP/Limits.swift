@@ -25,6 +25,11 @@ public struct HTTPLimits: Sendable {
   /// Dispatch opens files of /proc to watch its threads, and traps when it cannot.
   static let otherDescriptors = 256
 
+  /// Bytes of an answer below which compressing it is not worth the while.
+  static let compressedBytes = 1 << 10
+  /// Members of a compressed request body (400 beyond): each costs time even when it is empty.
+  static let gzipMembers = 1024
+
   /// The defaults.
   public init() {}
 

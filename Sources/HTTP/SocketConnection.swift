@@ -100,7 +100,7 @@ final class SocketConnection: @unchecked Sendable {
     switch action {
     case .send(let bytes): output.append(bytes)
     case .handle(let request):
-      let responder = Responder(self)
+      let responder = Responder(self, accepted: AcceptEncoding(request.headers))
       self.responder = responder
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()
