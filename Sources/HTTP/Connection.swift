@@ -64,6 +64,8 @@ package struct Connection {
   private var unsent = 0
   private var isFull = false
   private var progress = 0
+  /// Whether every answer was sent in whole when the end came.
+  package private(set) var isComplete = false
 
   /// `time` gives seconds since 1970.
   package init(
@@ -254,6 +256,7 @@ package struct Connection {
       if unsent == 0 { inputEnded = true }
     }
     if case .draining = phase, unsent == 0 {
+      isComplete = true
       phase = inputEnded ? .closed : .lingering
       actions.append(inputEnded ? .close : .shutdownWrite)
     }

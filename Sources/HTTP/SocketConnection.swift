@@ -11,7 +11,8 @@ final class SocketConnection: @unchecked Sendable {
   /// Serial, on the pool of as many threads as there are cores.
   let queue: DispatchQueue
   /// Nil once ended: a responder that outlives its client must not keep the descriptor open.
-  private var socket: Socket?
+  private var transport: Transport?
+  private var socket: Socket? { transport?.socket }
   private let handler: any RequestHandler
   private let timeouts: HTTPTimeouts
   private let onEnd: @Sendable (SocketConnection) -> Void
@@ -36,7 +37,7 @@ final class SocketConnection: @unchecked Sendable {
     handler: any RequestHandler, onEnd: @escaping @Sendable (SocketConnection) -> Void
   ) {
     queue = DispatchQueue(label: "http.connection", target: .global(qos: .userInitiated))
-    self.socket = socket
+    transport = Transport(socket, tls: configuration.tls?.makeSession())
     self.handler = handler
     timeouts = configuration.timeouts
     self.onEnd = onEnd
@@ -93,7 +94,7 @@ final class SocketConnection: @unchecked Sendable {
       sendOutput()
     } while !actions.isEmpty
     isPerforming = false
-    if let socket { watch(socket) }
+    if let transport { watch(transport) }
   }
 
   private func perform(_ action: Connection.Action) {
@@ -106,7 +107,7 @@ final class SocketConnection: @unchecked Sendable {
     case .clientGone: responder?.clientGone()
     // Not at once, so that an endless stream to a fast reader lets other connections run.
     case .roomAvailable: queue.async { [weak responder] in responder?.roomAvailable() }
-    case .shutdownWrite: socket?.shutdownWrite()
+    case .shutdownWrite: transport?.shutdownWrite()
     case .close: end()
     }
   }
@@ -117,29 +118,41 @@ final class SocketConnection: @unchecked Sendable {
 
   private func receive() {
     do throws(PlatformError) {
-      guard let bytes = try socket?.receive(upTo: Self.readSize) else { return }
-      perform { bytes.isEmpty ? $0.receiveEnd() : $0.receive(bytes) }
+      guard let arrival = try transport?.receive(upTo: Self.readSize) else { return }
+      // Performed before the end is told: what is asked may be answered without waiting.
+      perform { arrival.bytes.isEmpty ? [] : $0.receive(arrival.bytes) }
+      switch arrival.ending {
+      case nil: break
+      case .orderly: perform { $0.receiveEnd() }
+      case .torn: perform { $0.abort() }
+      case .plainHTTP:
+        // A client over the limit has its answer already.
+        guard output.isEmpty else { return perform { _ in [] } }
+        perform { $0.refuse(status: 400, message: "this port speaks HTTPS, not plain HTTP") }
+      }
     } catch {
       perform { $0.abort() }
     }
   }
 
   private func sendOutput() {
-    while !output.isEmpty {
-      do throws(PlatformError) {
-        guard let count = try socket?.send(output.unsent) else { return }
+    do throws(PlatformError) {
+      try transport?.flush()
+      while !output.isEmpty {
+        guard let count = try transport?.send(output.unsent) else { return }
         output.dropFirst(count)
         actions += connection.didSend(count)
-      } catch {
-        output.removeAll()
-        actions += connection.abort()
       }
+    } catch {
+      output.removeAll()
+      actions += connection.abort()
     }
   }
 
   /// Watches the socket for what is wanted now, and restarts the clock when something moved.
-  private func watch(_ socket: Socket) {
-    if connection.wantsInput != (readSource != nil) {
+  private func watch(_ transport: Transport) {
+    let socket = transport.socket
+    if (connection.wantsInput && transport.wantsInput) != (readSource != nil) {
       if let readSource {
         readSource.cancel()
         self.readSource = nil
@@ -150,7 +163,7 @@ final class SocketConnection: @unchecked Sendable {
         readSource = source
       }
     }
-    if output.isEmpty == (writeSource != nil) {
+    if transport.wantsOutput(!output.isEmpty) != (writeSource != nil) {
       if let writeSource {
         writeSource.cancel()
         self.writeSource = nil
@@ -161,8 +174,9 @@ final class SocketConnection: @unchecked Sendable {
         writeSource = source
       }
     }
-    if connection.deadline != deadline {
-      deadline = connection.deadline
+    let awaited = transport.isHandshaking ? Self.handshake : connection.deadline
+    if awaited != deadline {
+      deadline = awaited
       deadlineTime = deadline.map { .now() + seconds($0.wait) } ?? .distantFuture
     }
   }
@@ -178,6 +192,9 @@ final class SocketConnection: @unchecked Sendable {
     source.activate()
   }
 
+  /// A handshake takes no longer than a header may.
+  private static let handshake = Connection.Deadline(wait: .head, progress: -1)
+
   private func seconds(_ wait: Connection.Wait) -> Double {
     switch wait {
     case .request: timeouts.idle
@@ -189,7 +206,8 @@ final class SocketConnection: @unchecked Sendable {
   }
 
   private func end() {
-    socket = nil
+    if connection.isComplete { transport?.farewell() }
+    transport = nil
     output.removeAll()
     readSource?.cancel()
     writeSource?.cancel()

@@ -25,6 +25,7 @@ struct ServeCommand: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup var tls: TLSOptions
 
   @Option(help: "Address to listen on.")
   var host = "127.0.0.1"
@@ -50,6 +51,7 @@ struct ServeCommand: ParsableCommand {
   func run() throws {
     let start = MonotonicClock.nanoseconds
     let log = Logger(label: "hadal", quiet: false)
+    let credentials = try tls.credentials(log)
     let planned = try PlannedModel(options, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
@@ -63,6 +65,7 @@ struct ServeCommand: ParsableCommand {
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
     var configuration = ServerConfiguration(host: host, port: port)
     configuration.errorFormat = openAIErrorFormat
+    configuration.tls = credentials
     configuration.limits.bodyBytes = APILimits.bodyBytes
     let server = Server(configuration: configuration, handler: APIServer(model: model))
     let bound = try server.start()
@@ -73,11 +76,16 @@ struct ServeCommand: ParsableCommand {
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
     let address = host.contains(":") ? "[\(host)]" : host
-    StandardOutput.write("Listening on http://\(address):\(bound)\n")
+    StandardOutput.write(
+      "Listening on \(credentials == nil ? "http" : "https")://\(address):\(bound)\n")
     let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
-    withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
-      dispatchMain()
-    }
+    var reloads: [@Sendable () -> Void] = []
+    if let credentials { reloads.append { credentials.reload(log) } }
+    let signals = (
+      TerminationSignals(queue: .main) { shutdown.receive() },
+      ReloadSignal(queue: .main, hooks: reloads)
+    )
+    withExtendedLifetime(signals) { dispatchMain() }
   }
 }
 
