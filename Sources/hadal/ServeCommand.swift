@@ -52,6 +52,10 @@ struct ServeCommand: ParsableCommand {
     let start = MonotonicClock.nanoseconds
     let log = Logger(label: "hadal", quiet: false)
     let credentials = try tls.credentials(log)
+    var reloads: [@Sendable () -> Void] = []
+    if let credentials { reloads.append { credentials.reload(log) } }
+    // Before the model is loaded, which may take long: a signal that comes meanwhile waits.
+    let reload = ReloadSignal(queue: .main, hooks: reloads)
     let planned = try PlannedModel(options, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
@@ -75,17 +79,13 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
+    let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
+    let termination = TerminationSignals(queue: .main) { shutdown.receive() }
+    // Said last: whoever reads it may send signals.
     let address = host.contains(":") ? "[\(host)]" : host
     StandardOutput.write(
       "Listening on \(credentials == nil ? "http" : "https")://\(address):\(bound)\n")
-    let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
-    var reloads: [@Sendable () -> Void] = []
-    if let credentials { reloads.append { credentials.reload(log) } }
-    let signals = (
-      TerminationSignals(queue: .main) { shutdown.receive() },
-      ReloadSignal(queue: .main, hooks: reloads)
-    )
-    withExtendedLifetime(signals) { dispatchMain() }
+    withExtendedLifetime((termination, reload)) { dispatchMain() }
   }
 }
 

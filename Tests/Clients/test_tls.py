@@ -1,4 +1,4 @@
-"""HTTPS as clients see it: Python's ssl module, http.client, httpx and the OpenAI client.
+"""HTTPS as clients see it: Python's ssl and http modules, and the OpenAI client.
 
     HADAL=.build/release/hadal python -m unittest discover -s Tests/Clients
 
@@ -17,7 +17,6 @@ import threading
 import unittest
 import warnings
 
-import httpx
 import openai
 
 from running_server import Server
@@ -118,7 +117,7 @@ class Protocol(TLSTest):
         for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
             context = self.context(version=version)
             context.set_ciphers("ALL:@SECLEVEL=0")
-            with self.assertRaisesRegex(ssl.SSLError, "PROTOCOL_VERSION"):
+            with self.assertRaisesRegex(ssl.SSLError, "(?i)protocol.version"):
                 self.connect(self.server, context)
 
     def test_ciphers(self):
@@ -132,7 +131,7 @@ class Protocol(TLSTest):
                        "ECDHE-RSA-AES256-SHA", "DHE-RSA-AES256-GCM-SHA384", "aNULL"):
             context = self.context(version=ssl.TLSVersion.TLSv1_2)
             context.set_ciphers(f"{cipher}:@SECLEVEL=0")
-            with self.assertRaisesRegex(ssl.SSLError, "HANDSHAKE_FAILURE"):
+            with self.assertRaisesRegex(ssl.SSLError, "(?i)handshake.failure"):
                 self.connect(self.server, context)
 
     def test_application_protocol(self):
@@ -141,7 +140,7 @@ class Protocol(TLSTest):
         with self.connect(self.server, context) as client:
             self.assertEqual(client.selected_alpn_protocol(), "http/1.1")
         context.set_alpn_protocols(["h2"])
-        with self.assertRaisesRegex(ssl.SSLError, "NO_APPLICATION_PROTOCOL"):
+        with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol"):
             self.connect(self.server, context)
 
     def test_plain_http(self):
@@ -163,7 +162,7 @@ class Protocol(TLSTest):
             client.unwrap().close()
 
     def test_openai_client(self):
-        with httpx.Client(verify=self.context()) as transport:
+        with openai.DefaultHttpxClient(verify=self.context()) as transport:
             client = openai.OpenAI(base_url=f"https://localhost:{self.server.port}/v1",
                                    api_key="none", max_retries=0, http_client=transport)
             model = client.models.list().data[0].id

@@ -20,7 +20,7 @@ import Platform
       notAfter: unsafe Self.seconds(X509_get0_notAfter(pointer)))
   }
 
-  /// Seconds since 1970; 0 for earlier times and for what is none, as if the certificate had long expired.
+  /// Seconds since 1970; 0 for earlier times, and for what is none.
   private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int {
     var parts = unsafe tm()
     guard unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return 0 }

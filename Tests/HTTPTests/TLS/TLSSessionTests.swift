@@ -47,7 +47,7 @@ struct TLSSessionTests {
         let plain = session.receive(piece)
         outcome.server += plain
         var rest = plain[...]
-        while !rest.isEmpty { rest = rest.dropFirst(session.encrypt(rest)) }
+        while !rest.isEmpty, session.canEncrypt { rest = rest.dropFirst(session.encrypt(rest)) }
       }
       outcome.length += bytes.count
       peer.feed(session.unsent)
