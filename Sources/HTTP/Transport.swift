@@ -37,8 +37,8 @@ struct Transport {
 
   var isHandshaking: Bool { tls?.state == .handshake }
 
-  /// Whether to read: a client that takes no answers to its TLS messages may send no more of them.
-  var wantsInput: Bool { (tls?.unsent.count ?? 0) < HTTPLimits.tlsBacklogBytes }
+  /// Whether to read, as far as TLS has a say.
+  var wantsInput: Bool { tls?.wantsInput ?? true }
 
   /// Whether to write when the socket takes bytes; `hasOutput` says that the application has some.
   func wantsOutput(_ hasOutput: Bool) -> Bool {

@@ -1,6 +1,5 @@
 // A blocking client for tests, which writes and reads exactly what it is told.
 
-import Glibc
 import HTTP
 import Platform
 
@@ -19,21 +18,9 @@ final class TestClient {
   private let tls: TLSPeer?
   private var buffer: [UInt8] = []
 
-  /// - Parameters:
-  ///   - timeout: seconds after which sending and receiving give up.
-  ///   - receiveBuffer: bytes that the kernel keeps for this client; nil lets it choose.
-  init(
-    port: UInt16, host: String = "127.0.0.1", tls: TLSPeer? = nil, timeout: Int = 60,
-    receiveBuffer: Int32? = nil
-  ) throws {
-    socket = try Socket.connect(to: .resolve(host: host, port: port), timeout: timeout)
+  init(port: UInt16, host: String = "127.0.0.1", tls: TLSPeer? = nil) throws {
+    socket = try Socket.connect(to: .resolve(host: host, port: port), timeout: 60)
     self.tls = tls
-    if let receiveBuffer {
-      let size = socklen_t(MemoryLayout<Int32>.size)
-      _ = unsafe withUnsafePointer(to: receiveBuffer) {
-        unsafe setsockopt(socket.raw, SOL_SOCKET, SO_RCVBUF, $0, size)
-      }
-    }
     while let tls, !tls.isEstablished { guard try fill() else { throw Self.early } }
   }
 

@@ -53,6 +53,9 @@ import COpenSSL
   /// Encrypted bytes for the client.
   package var unsent: ArraySlice<UInt8> { output.unsent }
 
+  /// Whether to take more: a client that takes no answers to its TLS messages may send no more.
+  package var wantsInput: Bool { unsent.count < HTTPLimits.tlsBacklogBytes }
+
   /// Takes bytes from the client and returns the application's bytes among them. `unsent` and
   /// `state` change with what they say.
   package func receive(_ bytes: [UInt8]) -> [UInt8] {

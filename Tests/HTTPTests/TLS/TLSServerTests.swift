@@ -188,24 +188,6 @@ struct TLSServerTests {
     await stop(server)
   }
 
-  @Test("a client that asks for new keys without end and reads nothing is not read any more")
-  func keyUpdateFlood() async throws {
-    let (server, port) = try serve(ServerTests.echo)
-    let peer = try peer()
-    let client = try TestClient(port: port, tls: peer, timeout: 1, receiveBuffer: 4096)
-    // More than the kernel's buffers hold in both directions.
-    let limit = 64 << 20
-    var sent = 0
-    while sent < limit {
-      for _ in 0..<2_000 { try peer.updateKeys() }
-      let bytes = peer.takeOutput()
-      guard (try? client.sendAsIs(bytes)) != nil else { break }
-      sent += bytes.count
-    }
-    #expect(sent < limit)
-    await stop(server)
-  }
-
   @Test("a reload reaches new connections and leaves streams alone")
   func reload() async throws {
     let responders = Mailbox<Responder>()

@@ -200,6 +200,24 @@ struct TLSSessionTests {
     }
   }
 
+  @Test("a client that asks for new keys without end and takes no answer is not read any more")
+  func keyUpdateFlood() throws {
+    let (peer, session) = try connect(TLS1_3_VERSION)
+    var rounds = 0
+    while session.wantsInput {
+      for _ in 0..<500 { try peer.updateKeys() }
+      _ = session.receive(peer.takeOutput())
+      rounds += 1
+      try #require(rounds < 100)
+    }
+    #expect(session.state == .established && session.unsent.count < 100_000)
+    peer.feed(session.unsent)
+    session.didSend(session.unsent.count)
+    #expect(session.wantsInput)
+    try peer.write([1])
+    #expect(session.receive(peer.takeOutput()) == [1])
+  }
+
   @Test("no more than a record is encrypted at once")
   func recordBound() throws {
     let (peer, session) = try connect(TLS1_3_VERSION)
