@@ -41,7 +41,7 @@ struct ErrorAndFlowTests {
     check(type, 415, invalid, code: "unsupported_media_type")
     for (coding, status, code) in [
       ("br", 415, "unsupported_content_encoding"), ("gzip", 400, "invalid_content_encoding"),
-    ] {
+    ] as [(String, Int, JSONValue)] {
       let packed = try server.exchange(
         "POST", path, body: [0x1F, 0x8B], type: "application/json\r\nContent-Encoding: \(coding)")
       check(packed, status, invalid, code: code)
