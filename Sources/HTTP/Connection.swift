@@ -76,6 +76,8 @@ package struct Connection {
   private var progress = 0
   /// Bytes sent since the last progress.
   private var sentBytes = 0
+  /// Whether every answer was sent in whole when the end came.
+  package private(set) var isComplete = false
 
   /// `time` gives seconds since 1970.
   package init(
@@ -287,6 +289,7 @@ package struct Connection {
       if unsent == 0 { inputEnded = true }
     }
     if case .draining = phase, unsent == 0 {
+      isComplete = true
       phase = inputEnded ? .closed : .lingering
       actions.append(inputEnded ? .close : .shutdownWrite)
     }

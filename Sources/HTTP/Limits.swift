@@ -40,6 +40,16 @@ public struct HTTPLimits: Sendable {
   /// turn out to be lower or other parts of it to need more than was thought.
   static let reservedDescriptors = 32
 
+  /// Bytes of an answer below which compressing it is not worth the while.
+  static let compressedBytes = 1 << 10
+  /// Members of a compressed request body (400 beyond): each costs time even when it is empty.
+  static let gzipMembers = 1024
+  /// Bytes read at once from a client that speaks TLS: one full record (RFC 8446, section 5.2).
+  static let tlsReadBytes = 5 + (16 << 10) + 256
+  /// Bytes that TLS itself has for a client, such as answers to key updates, at which no more is
+  /// read from it.
+  static let tlsBacklogBytes = 64 << 10
+
   /// The defaults.
   public init() {}
 

@@ -17,14 +17,16 @@ public protocol RequestHandler: Sendable {
 /// reference may be dropped anywhere.
 public final class Responder: @unchecked Sendable {
   private let connection: SocketConnection
+  private let accepted: AcceptEncoding
   /// Whether the answer is complete or no longer wanted.
   private var isDone = false
   private var commonHeaders = Headers()
   private var roomHandler: (() -> Void)?
   private var closeHandler: (() -> Void)?
 
-  init(_ connection: SocketConnection) {
+  init(_ connection: SocketConnection, accepted: AcceptEncoding) {
     self.connection = connection
+    self.accepted = accepted
   }
 
   deinit {
@@ -65,10 +67,12 @@ public final class Responder: @unchecked Sendable {
     commonHeaders.append(name, value)
   }
 
-  /// The whole answer. The body is left away when the request's method is HEAD.
+  /// The whole answer, compressed if the client wants it so. The body is left away when the
+  /// request's method is HEAD.
   public func send(_ response: Response) {
     var response = response
     response.headers.append(contentsOf: commonHeaders)
+    response.encode(for: accepted)
     perform { $0.respond(response) }
     complete()
   }

@@ -13,6 +13,8 @@ public struct ServerConfiguration: Sendable {
   public var limits = HTTPLimits()
   public var timeouts = HTTPTimeouts()
   public var errorFormat = ErrorFormat.plainText
+  /// Nil serves plain HTTP.
+  public var tls: TLSCredentials?
 
   /// - Parameter port: 0 lets the system pick one.
   public init(host: String = "127.0.0.1", port: UInt16 = 8080) {

@@ -12,7 +12,8 @@ final class SocketConnection: @unchecked Sendable {
   /// Serial, on the pool of as many threads as there are cores.
   let queue: DispatchQueue
   /// Nil once ended: a responder that outlives its client must not keep the descriptor open.
-  private var socket: Socket?
+  private var transport: Transport?
+  private var socket: Socket? { transport?.socket }
   /// What tells clients apart; nil for a Unix socket's.
   let network: UInt64?
   private let handler: any RequestHandler
@@ -46,7 +47,7 @@ final class SocketConnection: @unchecked Sendable {
     onEnd: @escaping @Sendable (SocketConnection) -> Void
   ) {
     queue = DispatchQueue(label: "http.connection", target: .global(qos: .userInitiated))
-    self.socket = socket
+    transport = Transport(socket, tls: configuration.tls?.makeSession())
     network = peer.network
     self.counters = counters
     self.handler = handler
@@ -110,8 +111,8 @@ final class SocketConnection: @unchecked Sendable {
       sendOutput()
     } while !actions.isEmpty
     isPerforming = false
-    if let socket {
-      watch(socket)
+    if let transport {
+      watch(transport)
       checkHeldBytes()
     }
   }
@@ -134,13 +135,13 @@ final class SocketConnection: @unchecked Sendable {
     switch action {
     case .send(let bytes): output.append(bytes)
     case .handle(let request):
-      let responder = Responder(self)
+      let responder = Responder(self, accepted: AcceptEncoding(request.headers))
       self.responder = responder
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()
     // Not at once, so that an endless stream to a fast reader lets other connections run.
     case .roomAvailable: queue.async { [weak responder] in responder?.roomAvailable() }
-    case .shutdownWrite: socket?.shutdownWrite()
+    case .shutdownWrite: transport?.shutdownWrite()
     case .close: end()
     }
   }
@@ -151,29 +152,41 @@ final class SocketConnection: @unchecked Sendable {
 
   private func receive() {
     do throws(PlatformError) {
-      guard let bytes = try socket?.receive(upTo: Self.readSize) else { return }
-      perform { bytes.isEmpty ? $0.receiveEnd() : $0.receive(bytes) }
+      guard let arrival = try transport?.receive(upTo: Self.readSize) else { return }
+      // Performed before the end is told: what is asked may be answered without waiting.
+      perform { arrival.bytes.isEmpty ? [] : $0.receive(arrival.bytes) }
+      switch arrival.ending {
+      case nil: break
+      case .orderly: perform { $0.receiveEnd() }
+      case .torn: perform { $0.abort() }
+      case .plainHTTP:
+        // A client over the limit has its answer already.
+        guard output.isEmpty else { return perform { _ in [] } }
+        perform { $0.refuse(status: 400, message: "this port speaks HTTPS, not plain HTTP") }
+      }
     } catch {
       perform { $0.abort() }
     }
   }
 
   private func sendOutput() {
-    while !output.isEmpty {
-      do throws(PlatformError) {
-        guard let count = try socket?.send(output.unsent) else { return }
+    do throws(PlatformError) {
+      try transport?.flush()
+      while !output.isEmpty {
+        guard let count = try transport?.send(output.unsent) else { return }
         output.dropFirst(count)
         actions += connection.didSend(count)
-      } catch {
-        output.removeAll()
-        actions += connection.abort()
       }
+    } catch {
+      output.removeAll()
+      actions += connection.abort()
     }
   }
 
   /// Watches the socket for what is wanted now, and restarts the clock when something moved.
-  private func watch(_ socket: Socket) {
-    if connection.wantsInput != (readSource != nil) {
+  private func watch(_ transport: Transport) {
+    let socket = transport.socket
+    if (connection.wantsInput && transport.wantsInput) != (readSource != nil) {
       if let readSource {
         readSource.cancel()
         self.readSource = nil
@@ -184,7 +197,7 @@ final class SocketConnection: @unchecked Sendable {
         readSource = source
       }
     }
-    if output.isEmpty == (writeSource != nil) {
+    if transport.wantsOutput(!output.isEmpty) != (writeSource != nil) {
       if let writeSource {
         writeSource.cancel()
         self.writeSource = nil
@@ -195,8 +208,9 @@ final class SocketConnection: @unchecked Sendable {
         writeSource = source
       }
     }
-    if connection.deadline != deadline {
-      deadline = connection.deadline
+    let awaited = transport.isHandshaking ? Self.handshake : connection.deadline
+    if awaited != deadline {
+      deadline = awaited
       let now = MonotonicClock.nanoseconds
       let time = deadline.map { now + UInt64(seconds($0.wait) * 1e9) } ?? .max
       deadlineTime.store(time, ordering: .relaxed)
@@ -214,6 +228,9 @@ final class SocketConnection: @unchecked Sendable {
     source.activate()
   }
 
+  /// A handshake takes no longer than a header may.
+  private static let handshake = Connection.Deadline(wait: .head, progress: -1)
+
   private func seconds(_ wait: Connection.Wait) -> Double {
     switch wait {
     case .request: timeouts.idle
@@ -227,7 +244,8 @@ final class SocketConnection: @unchecked Sendable {
   }
 
   private func end() {
-    socket = nil
+    if connection.isComplete { transport?.farewell() }
+    transport = nil
     output.removeAll()
     _ = counters.hold(-heldBytes)
     heldBytes = 0

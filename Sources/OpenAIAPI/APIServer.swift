@@ -95,17 +95,23 @@ public struct APIServer: RequestHandler {
         status: 415, message: "The Content-Type must be application/json.",
         code: "unsupported_media_type")
     }
-    let coding = request.headers["content-encoding"]?.lowercased() ?? "identity"
-    guard coding == "identity" else {
-      throw APIError(
-        status: 415, message: "The Content-Encoding `\(APIError.quoted(coding))` is not supported.",
-        code: "unsupported_content_encoding")
-    }
+    let bytes = try content(request)
     do {
-      return try JSONValue(
-        parsing: request.body, limits: JSONLimits(depth: APILimits.jsonDepth))
+      return try JSONValue(parsing: bytes, limits: JSONLimits(depth: APILimits.jsonDepth))
     } catch {
       throw .invalid(nil, "The body is \(error).", code: "invalid_json")
+    }
+  }
+
+  private func content(_ request: Request) throws(APIError) -> [UInt8] {
+    do {
+      return try request.decodedBody(limit: APILimits.bodyBytes)
+    } catch {
+      let isUnknown = error.status == 415
+      throw APIError(
+        status: error.status, message: "The request cannot be read: \(error.message).",
+        code: isUnknown ? "unsupported_content_encoding" : "invalid_content_encoding",
+        headers: isUnknown ? ["Accept-Encoding": Request.acceptedEncodings] : [:])
     }
   }
 

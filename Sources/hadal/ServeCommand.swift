@@ -26,6 +26,7 @@ struct ServeCommand: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
   @OptionGroup var connections: ConnectionOptions
+  @OptionGroup var tls: TLSOptions
 
   @Option(help: "Address to listen on, `::` for all of IPv6 and IPv4; or unix:PATH.")
   var host = "127.0.0.1"
@@ -51,6 +52,11 @@ struct ServeCommand: ParsableCommand {
   func run() throws {
     let start = MonotonicClock.nanoseconds
     let log = Logger(label: "hadal", quiet: false)
+    let credentials = try tls.credentials(log)
+    var reloads: [@Sendable () -> Void] = []
+    if let credentials { reloads.append { credentials.reload(log) } }
+    // Before the model is loaded, which may take long: a signal that comes meanwhile waits.
+    let reload = ReloadSignal(queue: .main, hooks: reloads)
     let planned = try PlannedModel(options, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
@@ -64,6 +70,7 @@ struct ServeCommand: ParsableCommand {
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
     var configuration = ServerConfiguration(host: host, port: port)
     configuration.errorFormat = openAIErrorFormat
+    configuration.tls = credentials
     configuration.limits.bodyBytes = APILimits.bodyBytes
     connections.apply(to: &configuration)
     let server = Server(configuration: configuration, handler: APIServer(model: model))
@@ -74,12 +81,13 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
-    let place = ConnectionOptions.place(scheme: "http", host: host, port: bound)
-    StandardOutput.write("Listening on \(place)\n")
     let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
-    withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
-      dispatchMain()
-    }
+    let termination = TerminationSignals(queue: .main) { shutdown.receive() }
+    // Said last: whoever reads it may send signals.
+    let scheme = credentials == nil ? "http" : "https"
+    let place = ConnectionOptions.place(scheme: scheme, host: host, port: bound)
+    StandardOutput.write("Listening on \(place)\n")
+    withExtendedLifetime((termination, reload)) { dispatchMain() }
   }
 }
 

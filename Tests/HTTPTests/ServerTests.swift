@@ -277,8 +277,9 @@ struct ServerTests {
     let stopped = Mailbox<Int>()
     server.stop(deadline: .now() + 3) { stopped.put(1) }
     #expect(try idle.rest().isEmpty)
-    // Each connection hears of the stop on its own queue: give the others time.
-    try await Task.sleep(for: .milliseconds(200))
+    // Each connection hears of the stop on its own queue: give the others time. Not by suspending:
+    // other tests may keep their threads for longer than the deadline is away.
+    usleep(200_000)
     responder.queue.async { responder.send(Response(status: 200)) }
     #expect(try running.answer().head.contains("\nConnection: close\n"))
     #expect(try running.rest().isEmpty)
