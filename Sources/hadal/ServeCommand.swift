@@ -41,6 +41,9 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Seconds that running answers get after SIGTERM.")
   var drainSeconds = 30
 
+  @Flag(help: "Print every option's value in force and its origin as YAML instead of serving.")
+  var printConfig = false
+
   func validate() throws {
     guard (0...86_400).contains(drainSeconds) else {
       throw ValidationError("--drain-seconds \(drainSeconds) is not from 0 to 86400")
