@@ -79,6 +79,7 @@ struct ServeCommand: ParsableCommand {
     StandardOutput.write("Listening on http://\(address):\(bound)\n")
     let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
     withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
+      ServiceManager().tell(.ready)
       dispatchMain()
     }
   }
@@ -103,6 +104,7 @@ private final class Shutdown: @unchecked Sendable {
     guard !isDraining else { Glibc.exit(EXIT_FAILURE) }
     isDraining = true
     log.info("draining", metadata: ["seconds": "\(seconds)"])
+    ServiceManager().tell(.stopping)
     server.stop(deadline: .now() + .seconds(seconds)) { [log] in
       log.info("stopped")
       Glibc.exit(EXIT_SUCCESS)
