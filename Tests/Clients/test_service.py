@@ -29,7 +29,7 @@ class Replica:
         self.name = name
         self.process = subprocess.Popen(
             [os.environ["HADAL"], "serve", "--port", "0", "--threads", "1",
-             "--served-model-name", name],
+             "--served-model-name", name, "--drain-seconds", "300"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=os.environ | variables)
         self.url = self.process.stdout.readline().split()[-1]
@@ -160,7 +160,8 @@ class Proxy(unittest.TestCase):
             for turn in range(3):
                 name, text, cached = complete(self.url, headers, prompt=prompt)
                 turns.setdefault(who, []).append(name)
-                self.assertEqual(cached > 0, turn > 0, (who, turn, name))
+                # Prompts share their first words at most.
+                self.assertEqual(cached > 64, turn > 0, (who, turn, name, cached))
                 prompt += text + " And then? "
         for who, names in turns.items():
             self.assertEqual(len(set(names)), 1, who)
