@@ -14,6 +14,8 @@ struct ConfigurationKey {
   let isNegatable: Bool
   /// May be given several times, each time with one value.
   let isRepeating: Bool
+  /// Whether its value must not be shown.
+  let isSecret: Bool
   /// As an argument would say it; nil when there is none.
   let defaultValue: String?
 
@@ -52,7 +54,7 @@ struct ConfigurationKeys {
       let text = option["defaultValue"]?.stringValue
       return ConfigurationKey(
         name: name, isFlag: isFlag, isNegatable: isFlag && names.contains("no-\(name)"),
-        isRepeating: option["isRepeating"]?.boolValue ?? false,
+        isRepeating: option["isRepeating"]?.boolValue ?? false, isSecret: Self.isSecret(option),
         // A flag with a counterpart has the argument itself as default.
         defaultValue: isFlag ? "\(text == "true" || text == "--\(name)")" : text)
     }
@@ -81,6 +83,12 @@ struct ConfigurationKeys {
 
   private static func longName(_ option: JSONValue) -> String? {
     option["names"]?.arrayValue?.first { $0["kind"]?.stringValue == "long" }?["name"]?.stringValue
+  }
+
+  /// What the help calls a key, such as `--api-key <key>`; a file with a key is a `<file>`.
+  private static func isSecret(_ option: JSONValue) -> Bool {
+    let words = option["valueName"]?.stringValue?.split(separator: "-") ?? []
+    return ["key", "secret", "password"].contains(words.last)
   }
 
   subscript(name: String) -> ConfigurationKey? { byName[name] }

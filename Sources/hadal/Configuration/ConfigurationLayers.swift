@@ -69,7 +69,7 @@ struct ConfigurationLayers {
   }
 
   /// The command with all layers.
-  /// - Throws: what the argument parser refuses; with its origins when it came from below the flags.
+  /// - Throws: what the argument parser refuses; with its origins when it came from a lower layer.
   func parse() throws -> any ParsableCommand {
     do {
       return try Hadal.parseAsRoot(arguments(lower))

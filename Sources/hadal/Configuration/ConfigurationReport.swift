@@ -4,10 +4,14 @@
 struct ConfigurationReport {
   let values: [ConfiguredValue]
 
-  /// A line for each key with its origin as a comment. Reading it back gives the same values.
+  /// A line for each key with its origin as a comment. Reading it back gives the same values, but
+  /// for secrets, which are not shown.
   var text: String {
     let lines = values.compactMap { value -> String? in
       guard value.key.name != ConfigurationKeys.file else { return nil }
+      if value.key.isSecret, !value.texts.isEmpty {
+        return "\(value.key.name): null  # \(value.origin), not shown\n"
+      }
       return "\(value.key.name): \(yaml(value))  # \(value.origin)\n"
     }
     return lines.joined()
