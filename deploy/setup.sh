@@ -14,7 +14,7 @@ command -v swift > /dev/null || fail "no 'swift' in PATH: install Swift 6.3 firs
 
 packages=(libpcre2-dev libssl-dev libxxhash-dev zlib1g-dev)
 if [ "${1:-}" = tests ]; then
-  packages+=(curl openssl)
+  packages+=(curl openssl haproxy)
   python3 -c 'import ensurepip, venv' 2> /dev/null || packages+=(python3-venv)
 elif [ "${1:-}" = aarch64 ]; then
   packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)

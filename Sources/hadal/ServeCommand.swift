@@ -43,6 +43,9 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Seconds that running answers get after SIGTERM.")
   var drainSeconds = 30
 
+  @Flag(help: "Print every option's value in force and its origin as YAML instead of serving.")
+  var printConfig = false
+
   func validate() throws {
     guard (0...86_400).contains(drainSeconds) else {
       throw ValidationError("--drain-seconds \(drainSeconds) is not from 0 to 86400")
@@ -87,6 +90,7 @@ struct ServeCommand: ParsableCommand {
     let scheme = credentials == nil ? "http" : "https"
     let place = ConnectionOptions.place(scheme: scheme, host: host, port: bound)
     StandardOutput.write("Listening on \(place)\n")
+    ServiceManager().tell(.ready)
     withExtendedLifetime((termination, reload)) { dispatchMain() }
   }
 }
@@ -110,6 +114,7 @@ private final class Shutdown: @unchecked Sendable {
     guard !isDraining else { Glibc.exit(EXIT_FAILURE) }
     isDraining = true
     log.info("draining", metadata: ["seconds": "\(seconds)"])
+    ServiceManager().tell(.stopping)
     server.stop(deadline: .now() + .seconds(seconds)) { [log] in
       log.info("stopped")
       Glibc.exit(EXIT_SUCCESS)

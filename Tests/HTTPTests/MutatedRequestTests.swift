@@ -1,5 +1,5 @@
 // Many mutated inputs: the parser's outcome depends on the bytes alone, and no bytes trap it.
-// HADAL_FUZZ_INPUTS names another number of them.
+// FUZZ_INPUTS names another number of them.
 
 import HTTP
 import TestSupport

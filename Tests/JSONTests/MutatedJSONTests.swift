@@ -1,5 +1,5 @@
 // Many mutated texts: none traps the parser, what it takes another parser takes, too, and what it
-// makes of it is written and read back the same. HADAL_FUZZ_INPUTS names another number of them.
+// makes of it is written and read back the same. FUZZ_INPUTS names another number of them.
 
 import Foundation
 import JSON

@@ -15,9 +15,9 @@ public struct Mutator {
     random = SeededGenerator(seed: seed)
   }
 
-  /// How many inputs a test makes: as many as the environment's HADAL_FUZZ_INPUTS says.
+  /// How many inputs a test makes: as many as the environment's FUZZ_INPUTS says.
   public static func inputCount(otherwise usual: Int) -> Int {
-    ProcessInfo.processInfo.environment["HADAL_FUZZ_INPUTS"].flatMap(Int.init) ?? usual
+    ProcessInfo.processInfo.environment["FUZZ_INPUTS"].flatMap(Int.init) ?? usual
   }
 
   /// The next input, of at most about four times the longest seed's length.
