@@ -3,10 +3,13 @@
 #   make serve [ARGS="--port 9000"]   build, then serve the bundled model
 #   make test                         build, then run every test
 #   make test-aarch64                 run the kernels for ARM under an emulator
+#   make fuzz                         a million mutated inputs to each parser of requests
 #   make build                        build the program only: .build/release/hadal
+#   make image                        build the container image without a registry, as root
+#   make check-deploy                 check what deploy holds, with the tools that are there
 #   make format                       bring the sources into the project's form
 
-.PHONY: serve test test-aarch64 build format setup setup-tests
+.PHONY: serve test test-aarch64 fuzz build image check-deploy format setup setup-tests
 
 serve: build
 	.build/release/hadal serve $(ARGS)
@@ -23,6 +26,16 @@ test: setup-tests .build/venv/installed
 test-aarch64:
 	deploy/setup.sh aarch64
 	Tests/CKernelsCross/run.sh
+
+fuzz: setup
+	FUZZ_INPUTS=1000000 swift test -c release --filter Mutated
+
+image:
+	deploy/container/build.sh $(ARGS)
+
+check-deploy: .build/venv/installed
+	.build/venv/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
+	PATH="$(CURDIR)/.build/venv/bin:$$PATH" deploy/check.sh
 
 .build/venv/installed: Tests/Clients/requirements.txt | setup-tests
 	python3 -m venv .build/venv

@@ -15,9 +15,12 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     .target(name: "CKernels"),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "JSON", swiftSettings: strict),
@@ -25,7 +28,8 @@ let package = Package(
     .target(name: "Compute", dependencies: ["CKernels", "Platform"], swiftSettings: strict),
     .target(name: "Text", dependencies: ["JSON", "CPCRE2"], swiftSettings: strict),
     .target(name: "Sampling", swiftSettings: strict),
-    .target(name: "HTTP", dependencies: ["Platform"], swiftSettings: strict),
+    .target(
+      name: "HTTP", dependencies: ["Platform", "COpenSSL", "CZlib"], swiftSettings: strict),
     .target(
       name: "Weights", dependencies: ["Compute", "Platform", "JSON", "CXXHash"],
       swiftSettings: strict),
@@ -43,6 +47,7 @@ let package = Package(
         "Platform", "JSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
@@ -63,7 +68,7 @@ let package = Package(
       name: "SamplingTests", dependencies: ["Sampling", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"],
+      name: "HTTPTests", dependencies: ["HTTP", "Platform", "COpenSSL", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "WeightsTests",

@@ -12,9 +12,10 @@ fail() {
 command -v swift > /dev/null || fail "no 'swift' in PATH: install Swift 6.3 first" \
   "(https://www.swift.org/install/linux/debian/12/)"
 
-packages=(libpcre2-dev libxxhash-dev)
-if [ "${1:-}" = tests ] && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
-  packages+=(python3-venv)
+packages=(libpcre2-dev libssl-dev libxxhash-dev zlib1g-dev)
+if [ "${1:-}" = tests ]; then
+  packages+=(curl openssl haproxy)
+  python3 -c 'import ensurepip, venv' 2> /dev/null || packages+=(python3-venv)
 elif [ "${1:-}" = aarch64 ]; then
   packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 fi

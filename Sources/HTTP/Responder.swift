@@ -17,6 +17,7 @@ public protocol RequestHandler: Sendable {
 /// reference may be dropped anywhere.
 public final class Responder: @unchecked Sendable {
   private let connection: SocketConnection
+  private let accepted: AcceptEncoding
   /// Whether the answer is complete or no longer wanted.
   private var isDone = false
   private var commonHeaders = Headers()
@@ -24,8 +25,9 @@ public final class Responder: @unchecked Sendable {
   private var roomHandler: (() -> Void)?
   private var closeHandler: (() -> Void)?
 
-  init(_ connection: SocketConnection) {
+  init(_ connection: SocketConnection, accepted: AcceptEncoding) {
     self.connection = connection
+    self.accepted = accepted
   }
 
   deinit {
@@ -80,19 +82,24 @@ public final class Responder: @unchecked Sendable {
     commonHeaders.append(name, value)
   }
 
-  /// The whole answer. The body is left away when the request's method is HEAD.
+  /// The whole answer, compressed if the client wants it so. The body is left away when the
+  /// request's method is HEAD.
   public func send(_ response: Response) {
     var response = response
     response.headers.append(contentsOf: commonHeaders)
+    response.encode(for: accepted)
     perform { $0.respond(response) }
     complete()
   }
 
   /// Begins an answer of unknown length: chunked, or to the end of the connection for HTTP/1.0.
-  public func startStream(status: Int, headers: Headers) {
+  /// - Parameter filler: body bytes that mean nothing, such as a comment among events. Written
+  ///   whenever the stream was silent for `HTTPTimeouts.silence`, so that nobody on the way takes
+  ///   it for dead.
+  public func startStream(status: Int, headers: Headers, filler: [UInt8]? = nil) {
     var headers = headers
     headers.append(contentsOf: commonHeaders)
-    perform { $0.startStream(status: status, headers: headers) }
+    perform { $0.startStream(status: status, headers: headers, filler: filler) }
   }
 
   /// The next bytes of the stream. While there is no room they should wait; beyond

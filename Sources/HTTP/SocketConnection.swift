@@ -3,6 +3,7 @@
 import Dispatch
 import Glibc
 import Platform
+import Synchronization
 
 /// One client's socket, watched by Dispatch sources.
 ///
@@ -11,13 +12,20 @@ final class SocketConnection: @unchecked Sendable {
   /// Serial, on the pool of as many threads as there are cores.
   let queue: DispatchQueue
   /// Nil once ended: a responder that outlives its client must not keep the descriptor open.
-  private var socket: Socket?
+  private var transport: Transport?
+  private var socket: Socket? { transport?.socket }
+  /// What tells clients apart; nil for a Unix socket's.
+  let network: UInt64?
   private let handler: any RequestHandler
   private let timeouts: HTTPTimeouts
+  private let counters: ServerCounters
   private let onEnd: @Sendable (SocketConnection) -> Void
 
   private var connection: Connection
   private var output = OutputBuffer()
+  /// What this connection has added to the bytes of unfinished requests.
+  private var heldBytes = 0
+  private let heldLimit: Int
   private var actions: [Connection.Action] = []
   private var isPerforming = false
   /// Weak, so that a handler that drops its responder is noticed.
@@ -28,20 +36,27 @@ final class SocketConnection: @unchecked Sendable {
   /// Sources whose cancellation is not done.
   private var liveSources = 0
   private var deadline: Connection.Deadline?
-  private var deadlineTime = DispatchTime.distantFuture
+  /// In nanoseconds of the monotonic clock. Written on `queue`, read by the server's clock, so
+  /// that idle connections cost it no turn of their queues.
+  private let deadlineTime = Atomic<UInt64>(.max)
 
   /// `onEnd` is called on `queue`, once, when the socket is closed.
   init(
-    socket: Socket, peer: String, configuration: ServerConfiguration,
-    handler: any RequestHandler, onEnd: @escaping @Sendable (SocketConnection) -> Void
+    socket: Socket, peer: SocketAddress, configuration: ServerConfiguration,
+    handler: any RequestHandler, counters: ServerCounters,
+    onEnd: @escaping @Sendable (SocketConnection) -> Void
   ) {
     queue = DispatchQueue(label: "http.connection", target: .global(qos: .userInitiated))
-    self.socket = socket
+    transport = Transport(socket, tls: configuration.tls?.makeSession())
+    network = peer.network
+    self.counters = counters
     self.handler = handler
     timeouts = configuration.timeouts
+    heldLimit = configuration.limits.heldBytes
     self.onEnd = onEnd
     connection = Connection(
-      limits: configuration.limits, errorFormat: configuration.errorFormat, peer: peer,
+      limits: configuration.limits, errorFormat: configuration.errorFormat,
+      peer: peer.description,
       time: { Glibc.time(nil) })
   }
 
@@ -50,9 +65,9 @@ final class SocketConnection: @unchecked Sendable {
   /// Begins to serve.
   func start() { queue.async { self.perform { _ in [] } } }
 
-  /// Answers 503 to whatever comes.
-  func refuse(_ message: String) {
-    queue.async { self.perform { $0.refuse(status: 503, message: message) } }
+  /// Answers with an error to whatever comes.
+  func refuse(status: Int, message: String) {
+    queue.async { self.perform { $0.refuse(status: status, message: message) } }
   }
 
   /// Ends after the present request.
@@ -61,10 +76,13 @@ final class SocketConnection: @unchecked Sendable {
   /// Ends now.
   func abort() { queue.async { self.perform { $0.abort() } } }
 
-  /// The time-outs' clock; to be called every now and then.
-  func tick() {
+  /// The time-outs' clock; to be called every now and then with the monotonic clock's time.
+  func tick(at time: UInt64) {
+    guard time >= deadlineTime.load(ordering: .relaxed) else { return }
     queue.async {
-      if DispatchTime.now() >= self.deadlineTime { self.perform { $0.timeOut() } }
+      guard time >= self.deadlineTime.load(ordering: .relaxed) else { return }
+      if let wait = self.deadline?.wait { self.counters.timeOut(wait) }
+      self.perform { $0.timeOut() }
     }
   }
 
@@ -93,20 +111,37 @@ final class SocketConnection: @unchecked Sendable {
       sendOutput()
     } while !actions.isEmpty
     isPerforming = false
-    if let socket { watch(socket) }
+    if let transport {
+      watch(transport)
+      checkHeldBytes()
+    }
+  }
+
+  /// Refuses a large request when all of them together hold too much.
+  private func checkHeldBytes() {
+    let held = connection.heldBytes
+    guard held != heldBytes else { return }
+    let all = counters.hold(held - heldBytes)
+    heldBytes = held
+    guard all > heldLimit, held > HTTPLimits.smallRequestBytes, deadline?.wait == .body else {
+      return
+    }
+    counters.refuse(.memory)
+    let answer = ServerStatistics.Refusal.memory.answer
+    perform { $0.refuse(status: answer.status, message: answer.message) }
   }
 
   private func perform(_ action: Connection.Action) {
     switch action {
     case .send(let bytes): output.append(bytes)
     case .handle(let request):
-      let responder = Responder(self)
+      let responder = Responder(self, accepted: AcceptEncoding(request.headers))
       self.responder = responder
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()
     // Not at once, so that an endless stream to a fast reader lets other connections run.
     case .roomAvailable: queue.async { [weak responder] in responder?.roomAvailable() }
-    case .shutdownWrite: socket?.shutdownWrite()
+    case .shutdownWrite: transport?.shutdownWrite()
     case .close: end()
     }
   }
@@ -117,29 +152,41 @@ final class SocketConnection: @unchecked Sendable {
 
   private func receive() {
     do throws(PlatformError) {
-      guard let bytes = try socket?.receive(upTo: Self.readSize) else { return }
-      perform { bytes.isEmpty ? $0.receiveEnd() : $0.receive(bytes) }
+      guard let arrival = try transport?.receive(upTo: Self.readSize) else { return }
+      // Performed before the end is told: what is asked may be answered without waiting.
+      perform { arrival.bytes.isEmpty ? [] : $0.receive(arrival.bytes) }
+      switch arrival.ending {
+      case nil: break
+      case .orderly: perform { $0.receiveEnd() }
+      case .torn: perform { $0.abort() }
+      case .plainHTTP:
+        // A client over the limit has its answer already.
+        guard output.isEmpty else { return perform { _ in [] } }
+        perform { $0.refuse(status: 400, message: "this port speaks HTTPS, not plain HTTP") }
+      }
     } catch {
       perform { $0.abort() }
     }
   }
 
   private func sendOutput() {
-    while !output.isEmpty {
-      do throws(PlatformError) {
-        guard let count = try socket?.send(output.unsent) else { return }
+    do throws(PlatformError) {
+      try transport?.flush()
+      while !output.isEmpty {
+        guard let count = try transport?.send(output.unsent) else { return }
         output.dropFirst(count)
         actions += connection.didSend(count)
-      } catch {
-        output.removeAll()
-        actions += connection.abort()
       }
+    } catch {
+      output.removeAll()
+      actions += connection.abort()
     }
   }
 
   /// Watches the socket for what is wanted now, and restarts the clock when something moved.
-  private func watch(_ socket: Socket) {
-    if connection.wantsInput != (readSource != nil) {
+  private func watch(_ transport: Transport) {
+    let socket = transport.socket
+    if (connection.wantsInput && transport.wantsInput) != (readSource != nil) {
       if let readSource {
         readSource.cancel()
         self.readSource = nil
@@ -150,7 +197,7 @@ final class SocketConnection: @unchecked Sendable {
         readSource = source
       }
     }
-    if output.isEmpty == (writeSource != nil) {
+    if transport.wantsOutput(!output.isEmpty) != (writeSource != nil) {
       if let writeSource {
         writeSource.cancel()
         self.writeSource = nil
@@ -161,9 +208,12 @@ final class SocketConnection: @unchecked Sendable {
         writeSource = source
       }
     }
-    if connection.deadline != deadline {
-      deadline = connection.deadline
-      deadlineTime = deadline.map { .now() + seconds($0.wait) } ?? .distantFuture
+    let awaited = transport.isHandshaking ? Self.handshake : connection.deadline
+    if awaited != deadline {
+      deadline = awaited
+      let now = MonotonicClock.nanoseconds
+      let time = deadline.map { now + UInt64(seconds($0.wait) * 1e9) } ?? .max
+      deadlineTime.store(time, ordering: .relaxed)
     }
   }
 
@@ -178,6 +228,9 @@ final class SocketConnection: @unchecked Sendable {
     source.activate()
   }
 
+  /// A handshake takes no longer than a header may.
+  private static let handshake = Connection.Deadline(wait: .head, progress: -1)
+
   private func seconds(_ wait: Connection.Wait) -> Double {
     switch wait {
     case .request: timeouts.idle
@@ -185,17 +238,22 @@ final class SocketConnection: @unchecked Sendable {
     case .body: timeouts.body
     case .send: timeouts.send
     case .linger: timeouts.linger
+    case .silence: timeouts.silence
+    case .ahead: timeouts.ahead
     }
   }
 
   private func end() {
-    socket = nil
+    if connection.isComplete { transport?.farewell() }
+    transport = nil
     output.removeAll()
+    _ = counters.hold(-heldBytes)
+    heldBytes = 0
     readSource?.cancel()
     writeSource?.cancel()
     readSource = nil
     writeSource = nil
-    deadlineTime = .distantFuture
+    deadlineTime.store(.max, ordering: .relaxed)
     if liveSources == 0 { onEnd(self) }
   }
 }

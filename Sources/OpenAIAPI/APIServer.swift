@@ -20,6 +20,8 @@ public struct APIServer: AdmittedRequestHandler {
     do throws(APIError) {
       switch try endpoint(request) {
       case .metrics: responder.send(metrics)
+      case .options(let methods):
+        responder.send(Response(status: 204, headers: ["Allow": methods]))
       case .models: responder.send(Response(json: card.list))
       case .model(let path): responder.send(Response(json: try card.json(path: path)))
       case .tokenize:
@@ -48,11 +50,14 @@ public struct APIServer: AdmittedRequestHandler {
     case detokenize
     case completions
     case chatCompletions
+    /// Which methods there are (RFC 9110, section 9.3.7).
+    case options(String)
   }
 
   private func endpoint(_ request: Request) throws(APIError) -> Endpoint {
     let endpoint: Endpoint
     switch request.path {
+    case "*": return .options("GET, HEAD, POST, OPTIONS")
     case "/metrics": endpoint = .metrics
     case "/v1/models": endpoint = .models
     case "/tokenize": endpoint = .tokenize
@@ -66,14 +71,15 @@ public struct APIServer: AdmittedRequestHandler {
     }
     let allowed: [Method] =
       switch endpoint {
-      case .metrics, .models, .model: [.get, .head]
-      case .tokenize, .detokenize, .completions, .chatCompletions: [.post]
+      case .metrics, .models, .model: [.get, .head, .options]
+      case .tokenize, .detokenize, .completions, .chatCompletions: [.post, .options]
+      case .options: []
       }
+    let methods = allowed.map(\.rawValue).joined(separator: ", ")
     guard allowed.contains(request.method) else {
-      let methods = allowed.map(\.rawValue).joined(separator: ", ")
       throw .methodNotAllowed(request, allowed: methods)
     }
-    return endpoint
+    return request.method == .options ? .options(methods) : endpoint
   }
 
   private func body(_ request: Request) throws(APIError) -> JSONValue {
@@ -83,17 +89,23 @@ public struct APIServer: AdmittedRequestHandler {
         status: 415, message: "The Content-Type must be application/json.",
         code: "unsupported_media_type")
     }
-    let coding = request.headers["content-encoding"]?.lowercased() ?? "identity"
-    guard coding == "identity" else {
-      throw APIError(
-        status: 415, message: "The Content-Encoding `\(APIError.quoted(coding))` is not supported.",
-        code: "unsupported_content_encoding")
-    }
+    let bytes = try content(request)
     do {
-      return try JSONValue(
-        parsing: request.body, limits: JSONLimits(depth: APILimits.jsonDepth))
+      return try JSONValue(parsing: bytes, limits: JSONLimits(depth: APILimits.jsonDepth))
     } catch {
       throw .invalid(nil, "The body is \(error).", code: "invalid_json")
+    }
+  }
+
+  private func content(_ request: Request) throws(APIError) -> [UInt8] {
+    do {
+      return try request.decodedBody(limit: APILimits.bodyBytes)
+    } catch {
+      let isUnknown = error.status == 415
+      throw APIError(
+        status: error.status, message: "The request cannot be read: \(error.message).",
+        code: isUnknown ? "unsupported_content_encoding" : "invalid_content_encoding",
+        headers: isUnknown ? ["Accept-Encoding": Request.acceptedEncodings] : [:])
     }
   }
 

@@ -49,6 +49,7 @@ package final class EngineMonitor: Sendable {
 
   func recordPrefill(tokens: Int) { state.withLock { $0.prefilledTokens += tokens } }
   func recordPreemption() { state.withLock { $0.preemptions += 1 } }
+  func recordPause() { state.withLock { $0.pauses += 1 } }
   func recordCancellation() { state.withLock { $0.cancelled += 1 } }
 
   func recordEnd(_ reason: FinishReason) {
@@ -81,10 +82,13 @@ package final class EngineMonitor: Sendable {
     }
   }
 
-  func recordPool(running: Int, waiting: Int, free: Int, cached: Int, of total: Int) {
+  func recordPool(
+    running: Int, waiting: Int, paused: Int, free: Int, cached: Int, of total: Int
+  ) {
     state.withLock {
       $0.runningSequences = running
       $0.waitingSequences = waiting
+      $0.pausedSequences = paused
       $0.pageCount = total
       $0.freePages = free
       $0.cachedPages = cached

@@ -18,7 +18,7 @@ struct PackedCacheHeader: Sendable, Equatable {
 
   private static let magic = Array("HADALPAK".utf8)
   /// Counts changes of this layout and of the panels'.
-  private static let version: UInt64 = 1
+  private static let version: UInt64 = 2
   private static let pieceBytes = 16 << 20
   private static let alignment = 4096
 

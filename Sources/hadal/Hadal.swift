@@ -1,6 +1,7 @@
 // The command line.
 
 import ArgumentParser
+import Foundation
 
 @main
 struct Hadal: ParsableCommand {
@@ -18,4 +19,19 @@ struct Hadal: ParsableCommand {
       ServeCommand.self, GenerateCommand.self, InspectCommand.self, ConvertCommand.self,
       BenchCommand.self,
     ])
+
+  static func main() {
+    do {
+      let layers = try ConfigurationLayers(
+        Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+      var command = try layers.parse()
+      if (command as? ServeCommand)?.printConfig == true {
+        StandardOutput.write(ConfigurationReport(values: layers.effective).text)
+      } else {
+        try command.run()
+      }
+    } catch {
+      exit(withError: error)
+    }
+  }
 }

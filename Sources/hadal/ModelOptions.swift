@@ -11,6 +11,16 @@ enum Precision: String, ExpressibleByArgument, CaseIterable {
 }
 
 struct ModelOptions: ParsableArguments {
+  /// Read before the arguments are parsed, by `ConfigurationLayers`.
+  @Option(
+    help: ArgumentHelp(
+      """
+      YAML file with values of options, such as 'kv-tokens: 4096'. Variables such as \
+      HADAL_KV_TOKENS go before it, and flags before both. Keys are the options of 'serve'; other \
+      commands read those that they share.
+      """, valueName: "file"))
+  var config: String?
+
   @Option(
     help: """
       Model directory in Hugging Face layout, or GGUF file (of several parts, any one). Default: \

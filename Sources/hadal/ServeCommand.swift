@@ -25,10 +25,12 @@ struct ServeCommand: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup var connections: ConnectionOptions
+  @OptionGroup var tls: TLSOptions
   @OptionGroup(title: "Access") var access: AccessOptions
   @OptionGroup(title: "Lifecycle") var lifecycle: LifecycleOptions
 
-  @Option(help: "Address to listen on.")
+  @Option(help: "Address to listen on, `::` for all of IPv6 and IPv4; or unix:PATH.")
   var host = "127.0.0.1"
 
   @Option(help: "Port to listen on; 0 picks a free one.")
@@ -40,9 +42,13 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "How messages become a prompt. Default: what the chat template is.")
   var chatFormat: ChatFormat?
 
+  @Flag(help: "Print every option's value in force and its origin as YAML instead of serving.")
+  var printConfig = false
+
   func run() throws {
     let start = MonotonicClock.nanoseconds
     let log = Logger(label: "hadal", quiet: false)
+    let credentials = try tls.credentials(log)
     let keys = try KeySource(access, log)
     var planned = try PlannedModel(options, mtp: speculation.mtp)
     try planned.checkMemory()
@@ -54,15 +60,9 @@ struct ServeCommand: ParsableCommand {
     }
     // Listens while it loads, so that those who ask learn how far it is.
     let service = Service(stallSeconds: lifecycle.stallSeconds)
-    let control = AccessControl(
-      access.policy(host: host), keys: keys.keys,
-      next: ServiceRoutes(service, part: access.adminPort == nil ? .all : .api))
-    keys.watch { control.replace($0) }
-    var configuration = ServerConfiguration(host: host, port: port)
-    configuration.errorFormat = openAIErrorFormat
-    configuration.limits.bodyBytes = APILimits.bodyBytes
-    access.warnOfExposure(host: host, hasKeys: !keys.keys.isEmpty, hasTLS: false, log)
-    let server = Server(configuration: configuration, handler: control)
+    let server = server(service, keys, credentials)
+    access.warnOfExposure(
+      host: host, hasKeys: !keys.keys.isEmpty, hasTLS: credentials != nil, log)
     let bound = try server.start()
     let admin = access.adminServer(service)
     let adminBound = try admin?.start()
@@ -72,7 +72,7 @@ struct ServeCommand: ParsableCommand {
     let shutdown = Shutdown(lifecycle.shutdown, server: server, service: service, log: log)
     let signals = (
       TerminationSignals(queue: shutdown.queue) { shutdown.receiveSignal() },
-      ReloadSignal(queue: .global(), hooks: access.apiKeyFile == nil ? [] : [keys.reload])
+      ReloadSignal(queue: .global(), hooks: reloads(keys, credentials, log))
     )
     planned.onProgress = { service.report(progress: $0) }
     let model = ServedModel(
@@ -86,11 +86,40 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
-    let address = host.contains(":") ? "[\(host)]" : host
-    StandardOutput.write("Listening on http://\(address):\(bound)\n")
     let watch = EngineWatch(model.engine, stallSeconds: lifecycle.stallSeconds, log: log) {
       shutdown.receiveFailure()
     }
+    // Said last: whoever reads it may send requests and signals.
+    let scheme = credentials == nil ? "http" : "https"
+    let place = ConnectionOptions.place(scheme: scheme, host: host, port: bound)
+    StandardOutput.write("Listening on \(place)\n")
+    ServiceManager().tell(.ready)
     withExtendedLifetime((signals, watch, admin, keys)) { dispatchMain() }
+  }
+
+  /// The server of the main address.
+  private func server(
+    _ service: Service, _ keys: KeySource, _ credentials: TLSCredentials?
+  ) -> Server {
+    let control = AccessControl(
+      access.policy(host: host), keys: keys.keys,
+      next: ServiceRoutes(service, part: access.adminPort == nil ? .all : .api))
+    keys.watch { control.replace($0) }
+    var configuration = ServerConfiguration(host: host, port: port)
+    configuration.errorFormat = openAIErrorFormat
+    configuration.tls = credentials
+    configuration.limits.bodyBytes = APILimits.bodyBytes
+    connections.apply(to: &configuration)
+    return Server(configuration: configuration, handler: control)
+  }
+
+  /// What SIGHUP is to do.
+  private func reloads(
+    _ keys: KeySource, _ credentials: TLSCredentials?, _ log: Logger
+  ) -> [@Sendable () -> Void] {
+    var reloads: [@Sendable () -> Void] = []
+    if let credentials { reloads.append { credentials.reload(log) } }
+    if access.apiKeyFile != nil { reloads.append { keys.reload() } }
+    return reloads
   }
 }

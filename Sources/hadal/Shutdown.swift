@@ -5,6 +5,7 @@ import Glibc
 import HTTP
 import Logging
 import OpenAIAPI
+import Platform
 
 /// Ends the process when signals or a lost engine say so.
 ///
@@ -45,6 +46,7 @@ final class Shutdown: @unchecked Sendable {
       switch action {
       case .announce:
         log.info("draining")
+        ServiceManager().tell(.stopping)
         service.drain()
       case .wait(let seconds):
         queue.asyncAfter(deadline: .now() + .seconds(seconds)) {

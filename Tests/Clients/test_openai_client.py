@@ -2,8 +2,8 @@
 
     HADAL=.build/release/hadal python -m unittest discover -s Tests/Clients
 
-starts the server with its bundled model, or with the arguments in HADAL_ARGUMENTS; a server that
-runs already is named by HADAL_URL instead. Its model needs a tokenizer and a chat format.
+starts the server with its bundled model, or with the arguments in SERVER_ARGUMENTS; a server that
+runs already is named by SERVER_URL instead. Its model needs a tokenizer and a chat format.
 """
 
 import json
@@ -17,7 +17,7 @@ import uuid
 import openai
 from prometheus_client.parser import text_string_to_metric_families
 
-URL = os.environ.get("HADAL_URL", "")
+URL = os.environ.get("SERVER_URL", "")
 MESSAGES = [{"role": "user", "content": "Tell me a story about a small bird."}]
 PROMPT = "Once upon a time there was a"
 
@@ -26,7 +26,7 @@ def setUpModule():
     global URL
     if URL:
         return
-    arguments = shlex.split(os.environ.get("HADAL_ARGUMENTS", ""))
+    arguments = shlex.split(os.environ.get("SERVER_ARGUMENTS", ""))
     server = subprocess.Popen(
         [os.environ["HADAL"], "serve", "--port", "0", *arguments], stdout=subprocess.PIPE, text=True)
     unittest.addModuleCleanup(stop, server)

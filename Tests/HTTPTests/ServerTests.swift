@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Server on loopback", .timeLimit(.minutes(5)))
 struct ServerTests {
-  private func serve(
+  func serve(
     host: String = "127.0.0.1", configured change: (inout ServerConfiguration) -> Void = { _ in },
     _ body: @escaping @Sendable (Request, Responder) -> Void
   ) throws -> (server: Server, port: UInt16) {
@@ -22,7 +22,7 @@ struct ServerTests {
     responder.send(Response(status: 200, body: Array("\(request.path)|".utf8) + request.body))
   }
 
-  private func stop(_ server: Server, after seconds: Double = 0) async {
+  func stop(_ server: Server, after seconds: Double = 0) async {
     await withCheckedContinuation { continuation in
       server.stop(deadline: .now() + seconds) { continuation.resume() }
     }
@@ -277,8 +277,9 @@ struct ServerTests {
     let stopped = Mailbox<Int>()
     server.stop(deadline: .now() + 3) { stopped.put(1) }
     #expect(try idle.rest().isEmpty)
-    // Each connection hears of the stop on its own queue: give the others time.
-    try await Task.sleep(for: .milliseconds(200))
+    // Each connection hears of the stop on its own queue: give the others time. Not by suspending:
+    // other tests may keep their threads for longer than the deadline is away.
+    usleep(200_000)
     responder.queue.async { responder.send(Response(status: 200)) }
     #expect(try running.answer().head.contains("\nConnection: close\n"))
     #expect(try running.rest().isEmpty)

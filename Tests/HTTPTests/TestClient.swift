@@ -3,7 +3,7 @@
 import HTTP
 import Platform
 
-/// A blocking client on a plain socket.
+/// A blocking client, plain or through TLS.
 final class TestClient {
   struct Answer {
     let status: Int
@@ -15,15 +15,32 @@ final class TestClient {
   struct Failure: Error { let reason: String }
 
   private let socket: Socket
+  private let tls: TLSPeer?
   private var buffer: [UInt8] = []
 
-  init(port: UInt16, host: String = "127.0.0.1") throws {
-    socket = try Socket.connect(to: .resolve(host: host, port: port), timeout: 60)
+  /// - Parameter source: the address to come from; nil leaves it to the system.
+  init(
+    port: UInt16, host: String = "127.0.0.1", from source: String? = nil, tls: TLSPeer? = nil
+  ) throws {
+    socket = try Socket.connect(
+      to: .resolve(host: host, port: port), timeout: 60,
+      from: source.map { source throws(PlatformError) in try .resolve(host: source, port: 0) })
+    self.tls = tls
+    while let tls, !tls.isEstablished { guard try fill() else { throw Self.early } }
   }
+
+  private static let early = Failure(reason: "stream ended early")
 
   func send(_ text: String) throws { try send(Array(text.utf8)) }
 
   func send(_ bytes: [UInt8]) throws {
+    guard let tls else { return try sendAsIs(bytes) }
+    try tls.write(bytes)
+    try sendAsIs(tls.takeOutput())
+  }
+
+  /// Past TLS.
+  func sendAsIs(_ bytes: [UInt8]) throws {
     var rest = bytes[...]
     while !rest.isEmpty {
       guard let count = try socket.send(rest) else { throw Failure(reason: "send timed out") }
@@ -31,20 +48,31 @@ final class TestClient {
     }
   }
 
+  /// Ends the stream; with TLS without saying so in TLS.
   func endSending() { socket.shutdownWrite() }
 
   /// Reads once more; false at the end of the stream.
   private func fill() throws -> Bool {
+    if let tls {
+      buffer += try tls.read()
+      try sendAsIs(tls.takeOutput())
+      if tls.isEnded { return false }
+    }
     guard let bytes = try socket.receive(upTo: 1 << 16) else {
       throw Failure(reason: "receive timed out")
     }
-    buffer += bytes
+    guard let tls else {
+      buffer += bytes
+      return !bytes.isEmpty
+    }
+    tls.feed(bytes)
+    buffer += try tls.read()
     return !bytes.isEmpty
   }
 
   private func take(_ count: Int) throws -> [UInt8] {
     while buffer.count < count {
-      guard try fill() else { throw Failure(reason: "stream ended early") }
+      guard try fill() else { throw Self.early }
     }
     defer { buffer.removeFirst(count) }
     return Array(buffer.prefix(count))
@@ -55,7 +83,7 @@ final class TestClient {
       if let end = buffer.firstIndex(of: 0x0A) {
         return String(decoding: try take(end + 1).dropLast(2), as: UTF8.self)
       }
-      guard try fill() else { throw Failure(reason: "stream ended early") }
+      guard try fill() else { throw Self.early }
     }
   }
 

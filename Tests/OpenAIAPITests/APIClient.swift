@@ -12,15 +12,25 @@ final class TestServer: Sendable {
   let port: UInt16
   private let server: Server
 
-  convenience init(_ model: ServedModel, limits: HTTPLimits = HTTPLimits()) throws {
+  var statistics: ServerStatistics { server.statistics }
+
+  convenience init(
+    _ model: ServedModel, limits: HTTPLimits = HTTPLimits(),
+    timeouts: HTTPTimeouts = HTTPTimeouts()
+  ) throws {
     let routes = ServiceRoutes(Service(model: model))
     try self.init(
-      handler: AccessControl(AccessPolicy(), keys: APIKeys(), next: routes), limits: limits)
+      handler: AccessControl(AccessPolicy(), keys: APIKeys(), next: routes), limits: limits,
+      timeouts: timeouts)
   }
 
-  init(handler: any RequestHandler, limits: HTTPLimits = HTTPLimits()) throws {
+  init(
+    handler: any RequestHandler, limits: HTTPLimits = HTTPLimits(),
+    timeouts: HTTPTimeouts = HTTPTimeouts()
+  ) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
+    configuration.timeouts = timeouts
     configuration.errorFormat = openAIErrorFormat
     server = Server(configuration: configuration, handler: handler)
     port = try server.start()

@@ -39,9 +39,14 @@ struct ErrorAndFlowTests {
     #expect(method.head.contains("\r\nAllow: POST"))
     let type = try server.exchange("POST", path, body: [0x7B, 0x7D], type: "text/plain")
     check(type, 415, invalid, code: "unsupported_media_type")
-    let packed = try server.exchange(
-      "POST", path, body: [0x1F, 0x8B], type: "application/json\r\nContent-Encoding: gzip")
-    check(packed, 415, invalid, code: "unsupported_content_encoding")
+    for (coding, status, code) in [
+      ("br", 415, "unsupported_content_encoding"), ("gzip", 400, "invalid_content_encoding"),
+    ] as [(String, Int, JSONValue)] {
+      let packed = try server.exchange(
+        "POST", path, body: [0x1F, 0x8B], type: "application/json\r\nContent-Encoding: \(coding)")
+      check(packed, status, invalid, code: code)
+      #expect(packed.head.contains("\r\nAccept-Encoding: gzip\r\n") == (status == 415))
+    }
     let deep = Array((String(repeating: "[", count: 100)).utf8)
     check(try server.exchange("POST", path, body: deep), 400, invalid, code: "invalid_json")
   }

@@ -27,7 +27,7 @@ enum ImportGraph {
   /// Modules of packages from elsewhere, and who may import them.
   static let packages: [String: Set<String>] = [
     "ArgumentParser": ["hadal"], "Logging": ["hadal", "HTTP", "Serving", "OpenAIAPI"],
-    "Configuration": ["hadal"], "Histogram": ["LoadTest"],
+    "Yams": ["hadal"], "Histogram": ["LoadTest"],
   ]
 
   /// Modules that only tests import.

@@ -156,7 +156,8 @@ struct FairShareTests {
       streams.append(
         try inbox.submit(request) { _ in
           TokenStream(
-            capacity: 4, notify: { started.withLock { $0.append(client) } }, cancelled: {})
+            capacity: 4, notify: { started.withLock { $0.append(client) } }, cancelled: {},
+            resumed: {})
         })
     }
     while engine.step() == .worked {}
@@ -170,7 +171,7 @@ struct FairShareTests {
       let request = GenerationRequest(
         prompt: [1], sampling: SamplingParameters(), maxTokens: 1, client: client)
       _ = try inbox.submit(request) { _ in
-        TokenStream(capacity: 4, notify: {}, cancelled: {})
+        TokenStream(capacity: 4, notify: {}, cancelled: {}, resumed: {})
       }
     }
     for _ in 0..<14 { try submit(1) }

@@ -74,7 +74,7 @@ struct PassFailureTests {
       sampling.temperature = 0
       return try inbox.submit(
         GenerationRequest(prompt: prompt, sampling: sampling, maxTokens: count)
-      ) { _ in TokenStream(capacity: 64, notify: {}, cancelled: {}) }
+      ) { _ in TokenStream(capacity: 64, notify: {}, cancelled: {}, resumed: {}) }
     }
 
     func run() -> EngineProgress {

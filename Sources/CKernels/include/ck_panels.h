@@ -5,9 +5,8 @@
 // in its lane from the first column to the last, in one order, whatever tier computes it and
 // however many rows of x share the call: that is how all of them return the same bits.
 //
-// A panel of a quantised format begins with the float16 units of all its blocks (`units` below),
-// padded to 64 bytes; its blocks follow. Formats of small codes put four neighbouring columns of a
-// row into the four bytes of a lane, a group. Layout of a block, in vectors of 64 bytes:
+// Formats of small codes put four neighbouring columns of a row into the four bytes of a lane, a
+// group. Layout of a block, in vectors of 64 bytes:
 //
 //   F32       one column:    16 floats
 //   F16       one column:    16 halves (half a vector)
@@ -25,8 +24,10 @@
 //             vector of high bits (bits 8 b + 2 g and the next of a lane are those of column
 //             4 g + b), 2 vectors of nibbles
 //
-// Units: Q8_0, Q4_0, Q5_0, Q6_K one float16 per block and lane; Q4_K, Q5_K two, factor and offset,
-// [block][2][16]. Columns are padded with zeros to a whole pair or group; rows to a whole panel.
+// Before the block stands a vector of its units in float16: Q4_K and Q5_K factor and offset,
+// [2][16]; Q8_0, Q4_0, Q5_0 and Q6_K one per lane, those of two blocks before both, [2][16]. So a
+// panel is read as one stream, which processors follow better than two. Columns are padded with
+// zeros to a whole pair or group; rows to a whole panel.
 
 #ifndef CK_PANELS_H
 #define CK_PANELS_H

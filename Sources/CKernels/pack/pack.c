@@ -10,9 +10,9 @@ int64_t ck_panel_bytes(ck_panel_format format, int64_t columns, int64_t scale_co
     int64_t blocks = (columns + scale_columns - 1) / scale_columns;
     size = CK_VECTOR * (blocks + (columns + 3) / 4);
   } else {
-    int64_t block = ck_block_columns(format, scale_columns);
-    size = ck_units_size(format, columns) +
-           (columns + block - 1) / block * ck_block_bytes(format, scale_columns);
+    int64_t length = ck_block_columns(format, scale_columns);
+    int64_t last = (columns + length - 1) / length - 1;
+    size = ck_vectors_offset(format, scale_columns, last) + ck_block_bytes(format, scale_columns);
   }
   return (size + CK_VECTOR - 1) / CK_VECTOR * CK_VECTOR;
 }
@@ -75,14 +75,14 @@ static void pack_block(ck_panel_format format, const stored_block *block, int la
 
 static void pack_quantised_row(ck_panel_format format, const uint8_t *row, int64_t columns,
                                int lane, uint8_t *panel) {
-  int64_t length = ck_block_columns(format, 0), units = ck_unit_bytes(format);
-  uint8_t *vectors = panel + ck_units_size(format, columns);
+  int64_t length = ck_block_columns(format, 0);
   stored_block block = {0};
   for (int64_t b = 0; b < columns / length; b++) {
     stored_read(format, row + b * stored_block_bytes(format), &block);
-    memcpy(panel + b * units + lane * 2, &block.unit, 2);
-    if (units > 32) memcpy(panel + b * units + 32 + lane * 2, &block.offset_unit, 2);
-    pack_block(format, &block, lane, vectors + b * ck_block_bytes(format, 0));
+    uint8_t *units = panel + ck_units_offset(format, b) + lane * 2;
+    memcpy(units, &block.unit, 2);
+    if (ck_unit_blocks(format) == 1) memcpy(units + 32, &block.offset_unit, 2);
+    pack_block(format, &block, lane, panel + ck_vectors_offset(format, 0, b));
   }
 }
 

@@ -46,8 +46,8 @@ static inline int64_t ck_block_bytes(ck_panel_format format, int64_t scale_colum
   __builtin_unreachable();
 }
 
-/// Bytes of the units of one block.
-static inline int64_t ck_unit_bytes(ck_panel_format format) {
+/// Blocks that share a vector of units: their float16 fill it. 0 for formats without.
+static inline int64_t ck_unit_blocks(ck_panel_format format) {
   switch (format) {
     case CK_PANEL_F32:
     case CK_PANEL_F16:
@@ -56,17 +56,25 @@ static inline int64_t ck_unit_bytes(ck_panel_format format) {
     case CK_PANEL_Q8_0:
     case CK_PANEL_Q4_0:
     case CK_PANEL_Q5_0:
-    case CK_PANEL_Q6_K: return 32;
+    case CK_PANEL_Q6_K: return 2;
     case CK_PANEL_Q4_K:
-    case CK_PANEL_Q5_K: return 64;
+    case CK_PANEL_Q5_K: return 1;
   }
   __builtin_unreachable();
 }
 
-/// Bytes before the first block of a panel.
-static inline int64_t ck_units_size(ck_panel_format format, int64_t columns) {
-  int64_t blocks = columns / ck_block_columns(format, 1);
-  return (blocks * ck_unit_bytes(format) + CK_VECTOR - 1) / CK_VECTOR * CK_VECTOR;
+/// Where the vectors of a block begin in its panel.
+static inline int64_t ck_vectors_offset(ck_panel_format format, int64_t scale_columns,
+                                        int64_t block) {
+  int64_t sharing = ck_unit_blocks(format);
+  int64_t units = sharing > 0 ? (block / sharing + 1) * CK_VECTOR : 0;
+  return units + block * ck_block_bytes(format, scale_columns);
+}
+
+/// Where the units of a block of a quantised format begin in its panel.
+static inline int64_t ck_units_offset(ck_panel_format format, int64_t block) {
+  int64_t sharing = ck_unit_blocks(format), place = block % sharing;
+  return ck_vectors_offset(format, 0, block - place) - CK_VECTOR + place * (CK_VECTOR / sharing);
 }
 
 /// Where the sum of the 32 inputs of part `part` stands: in each four the even ones come first.
@@ -109,9 +117,8 @@ static inline ck_block ck_block_at(const ck_panels *w, int64_t panel, int64_t bl
   const uint8_t *bytes = w->bytes + panel * w->panel_bytes;
   return (ck_block){
       .format = w->format,
-      .units = bytes + block * ck_unit_bytes(w->format),
-      .vectors = bytes + ck_units_size(w->format, w->columns) +
-                 block * ck_block_bytes(w->format, w->scale_columns)};
+      .units = ck_unit_blocks(w->format) > 0 ? bytes + ck_units_offset(w->format, block) : NULL,
+      .vectors = bytes + ck_vectors_offset(w->format, w->scale_columns, block)};
 }
 
 /// A byte of the lane's part of a vector.

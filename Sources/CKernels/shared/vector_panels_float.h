@@ -21,7 +21,7 @@ CK_INLINE void decode_nibbles(const uint8_t *vectors, int high_width, int count,
   int32_t mask = high_width == 1 ? 0x10101010 : 0x30303030;
   if (high_width > 0) vectors += CK_VECTOR;
   for (int pair = 0; pair < count / 2; pair++) {
-    group_pair codes = nibbles(vectors + pair * CK_VECTOR);
+    group_pair codes = nibbles(vectors + pair * CK_VECTOR, 0);
     if (high_width > 0) {
       codes.first = with_high_bits(codes.first, high, 2 * pair * high_width, mask);
       codes.second = with_high_bits(codes.second, high, (2 * pair + 1) * high_width, mask);
@@ -33,7 +33,7 @@ CK_INLINE void decode_nibbles(const uint8_t *vectors, int high_width, int count,
 
 CK_INLINE void decode_offset_block(ck_panel_format format, const uint8_t *units,
                                    const uint8_t *vectors, lanes *weights) {
-  part_factors parts = unpack_factors(vectors);
+  part_factors parts = unpack_factors(vectors, 0);
   lanes unit = lanes_of_halves(units), offset_unit = lanes_of_halves(units + 32);
   int high_width = format == CK_PANEL_Q5_K ? 1 : 0;
   vectors += 3 * CK_VECTOR;
@@ -69,16 +69,11 @@ CK_INLINE void decode_block(ck_panel_format format, const uint8_t *units, const 
   }
 }
 
-/// The float formats, `count` columns from `first` on.
+/// The float formats but F32, `count` columns from `first` on.
 CK_INLINE void decode_floats(const ck_panels *w, const uint8_t *panel, int64_t first, int64_t count,
                              lanes *weights) {
   int64_t length = w->scale_columns, bytes = ck_block_bytes(CK_PANEL_F8_E4M3, length);
   switch (w->format) {
-    case CK_PANEL_F32:
-      for (int64_t k = 0; k < count; k++)
-        weights[k] = lanes_load((const float *)(const void *)(panel + (first + k) * CK_VECTOR),
-                                lanes_mask(16));
-      break;
     case CK_PANEL_F16:
       for (int64_t k = 0; k < count; k++)
         weights[k] = lanes_of_halves(panel + (first + k) * CK_VECTOR / 2);
@@ -107,14 +102,14 @@ static __attribute__((noinline)) void CK_NAME(decode_chunk)(const ck_panels *w,
                                                             const uint8_t *panel, int64_t first,
                                                             int64_t count, lanes *weights) {
   if (w->format < CK_PANEL_Q8_0) return decode_floats(w, panel, first, count, weights);
-  int64_t length = ck_block_columns(w->format, 0), bytes = ck_block_bytes(w->format, 0);
-  const uint8_t *vectors = panel + ck_units_size(w->format, w->columns);
+  int64_t length = ck_block_columns(w->format, 0);
   for (int64_t k = 0; k < count; k += length) {
     int64_t block = (first + k) / length;
-    const uint8_t *units = panel + block * ck_unit_bytes(w->format);
+    const uint8_t *units = panel + ck_units_offset(w->format, block);
+    const uint8_t *vectors = panel + ck_vectors_offset(w->format, 0, block);
     switch (w->format) {
 #define CK_DECODE(format) \
-  case format: decode_block(format, units, vectors + block * bytes, weights + k); break;
+  case format: decode_block(format, units, vectors, weights + k); break;
       CK_DECODE(CK_PANEL_Q8_0)
       CK_DECODE(CK_PANEL_Q4_0)
       CK_DECODE(CK_PANEL_Q5_0)
@@ -139,11 +134,17 @@ CK_INLINE void add_float_products(const lanes *weights, const float *x, int64_t 
 
 static void float_tile(const ck_panels *w, const uint8_t *panel, const float *x, int64_t stride,
                        lanes *totals, int rows) {
-  lanes weights[FLOAT_CHUNK + 4];
+  lanes decoded[FLOAT_CHUNK + 4];
   for (int r = 0; r < rows; r++) totals[r] = lanes_broadcast(0.0f);
-  for (int64_t k = 0; k < w->columns; k += FLOAT_CHUNK) {
-    int64_t count = w->columns - k < FLOAT_CHUNK ? w->columns - k : FLOAT_CHUNK;
-    CK_NAME(decode_chunk)(w, panel, k, count, weights);
+  // F32 is in memory what chunks of other formats become.
+  int64_t chunk = w->format == CK_PANEL_F32 ? w->columns : FLOAT_CHUNK;
+  for (int64_t k = 0; k < w->columns; k += chunk) {
+    int64_t count = w->columns - k < chunk ? w->columns - k : chunk;
+    const lanes *weights = (const lanes *)(const void *)panel;
+    if (w->format != CK_PANEL_F32) {
+      CK_NAME(decode_chunk)(w, panel, k, count, decoded);
+      weights = decoded;
+    }
     switch (rows) {
       CK_FLOAT_TILE_CASES(add_float_products, weights, x + k, stride, count, totals)
       default: __builtin_unreachable();

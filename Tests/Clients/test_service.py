@@ -1,0 +1,220 @@
+"""A server as a service manager and a proxy see it.
+
+    HADAL=.build/release/hadal python -m unittest discover -s Tests/Clients
+"""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+
+
+class Replica:
+    """A server with a name that its answers carry."""
+
+    def __init__(self, name, **variables):
+        self.name = name
+        self.process = subprocess.Popen(
+            [os.environ["HADAL"], "serve", "--port", "0", "--threads", "1",
+             "--served-model-name", name, "--drain-seconds", "300"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=os.environ | variables)
+        self.url = self.process.stdout.readline().split()[-1]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def post(url, headers, **body):
+    body = {"max_tokens": 8, "temperature": 0, "ignore_eos": True} | body
+    return urllib.request.urlopen(urllib.request.Request(
+        url + "/v1/completions", json.dumps(body).encode(),
+        {"Content-Type": "application/json"} | headers), timeout=60)
+
+
+def complete(url, headers, **body):
+    """Who answered, what, and how many tokens of the prompt came from the prefix cache."""
+    with post(url, headers, **body) as answer:
+        answer = json.load(answer)
+    usage = answer["usage"]
+    return (answer["model"], answer["choices"][0]["text"],
+            usage["prompt_tokens_details"]["cached_tokens"])
+
+
+class Stream:
+    """A streamed answer that has begun."""
+
+    def __init__(self, url, headers, **body):
+        self.answer = post(url, headers, stream=True, max_tokens=900, **body)
+        self.lines = [self.answer.readline()]
+        self.name = json.loads(self.lines[0].removeprefix(b"data: "))["model"]
+
+    def is_whole(self):
+        """Reads to the end."""
+        with self.answer:
+            try:
+                self.lines += self.answer.readlines()
+            except (OSError, http.client.HTTPException):
+                return False
+        return self.lines[-2] == b"data: [DONE]\n"
+
+
+class ServiceManager(unittest.TestCase):
+    def test_is_told_of_start_and_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in folder + "/notify", f"@hadal-{os.getpid()}":
+                with self.subTest(name=name), \
+                        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                    manager.settimeout(60)
+                    manager.bind(re.sub("^@", "\0", name))
+                    replica = Replica("notifying", NOTIFY_SOCKET=name)
+                    self.addCleanup(replica.close)
+                    self.assertEqual(manager.recv(100), b"READY=1")
+                    urllib.request.urlopen(replica.url + "/health").close()
+                    replica.signal(signal.SIGTERM)
+                    self.assertEqual(manager.recv(100), b"STOPPING=1")
+                    self.assertEqual(replica.process.wait(60), 0)
+
+    def test_nobody_has_to_listen(self):
+        for name in "/nowhere/notify", "@" + "x" * 200, "relative", "":
+            replica = Replica("alone", NOTIFY_SOCKET=name)
+            self.addCleanup(replica.close)
+            urllib.request.urlopen(replica.url + "/health").close()
+
+
+@unittest.skipUnless(HAPROXY, "haproxy is not installed")
+class Proxy(unittest.TestCase):
+    """Three replicas behind deploy/haproxy/haproxy.cfg, its addresses alone replaced."""
+
+    def setUp(self):
+        self.replicas = {}
+        for name in "one", "two", "three":
+            self.replicas[name] = Replica(name)
+            self.addCleanup(self.replicas[name].close)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+        text = text.replace("bind :8000", f"bind 127.0.0.1:{port}")
+        for number, replica in enumerate(self.replicas.values()):
+            address = replica.url.removeprefix("http://")
+            text, count = re.subn(rf"192\.0\.2\.1{number + 1}:8080", address, text)
+            self.assertEqual(count, 1)
+        try:
+            urllib.request.urlopen(self.replicas["one"].url + "/ready").close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            text = text.replace("/ready", "/health")
+        file = tempfile.NamedTemporaryFile("w", suffix=".cfg")
+        self.addCleanup(file.close)
+        file.write(text)
+        file.flush()
+        # It tells its parent, like a service manager, when it accepts connections.
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(notify.close)
+        notify.settimeout(10)
+        notify.bind("")
+        name = notify.getsockname().decode().replace("\0", "@")
+        messages = tempfile.TemporaryFile("w+")
+        self.addCleanup(messages.close)
+        proxy = subprocess.Popen(
+            [HAPROXY, "-Ws", "-f", file.name], stdout=subprocess.DEVNULL, stderr=messages,
+            env=os.environ | {"NOTIFY_SOCKET": name})
+        self.addCleanup(proxy.wait)
+        self.addCleanup(proxy.terminate)
+        try:
+            while b"READY=1" not in notify.recv(1000):
+                pass
+        except TimeoutError:
+            messages.seek(0)
+            self.fail(messages.read())
+        self.url = f"http://127.0.0.1:{port}"
+
+    def sessions(self, count):
+        return [{"X-Session-Id": f"session {number}"} for number in range(count)]
+
+    def test_a_session_stays_where_its_prefix_is(self):
+        turns = {}
+        for headers in self.sessions(12) + [{"Authorization": f"Bearer {n}"} for n in range(6)]:
+            who = str(headers)
+            # More than a page of the cache, different from the first token on.
+            prompt = f"{who} {who} " + "told a long story. " * 30
+            for turn in range(3):
+                name, text, cached = complete(self.url, headers, prompt=prompt)
+                turns.setdefault(who, []).append(name)
+                # Prompts share their first words at most.
+                self.assertEqual(cached > 64, turn > 0, (who, turn, name, cached))
+                prompt += text + " And then? "
+        for who, names in turns.items():
+            self.assertEqual(len(set(names)), 1, who)
+        self.assertEqual({names[0] for names in turns.values()}, set(self.replicas))
+
+    def test_a_killed_replica_takes_only_its_own_streams_along(self):
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            prompt = "Once upon a time"
+            streams = list(pool.map(
+                lambda headers: Stream(self.url, headers, prompt=prompt), self.sessions(12)))
+            # Nothing ends while it is looked at.
+            for replica in self.replicas.values():
+                replica.signal(signal.SIGSTOP)
+            victim = streams[0].name
+            self.replicas[victim].signal(signal.SIGKILL)
+            self.replicas[victim].process.wait()
+            for name in self.replicas.keys() - {victim}:
+                self.replicas[name].signal(signal.SIGCONT)
+            # The sessions of the dead one come too, before a check of its health.
+            others = [
+                pool.submit(complete, self.url, headers, prompt=prompt)
+                for headers in self.sessions(12) * 4]
+            for other in others:
+                self.assertNotEqual(other.result()[0], victim)
+            survivors = [stream for stream in streams if stream.name != victim]
+            self.assertLess(len(survivors), len(streams))
+            self.assertGreater(len(survivors), 0)
+            for stream in streams:
+                if stream.name == victim:
+                    stream.is_whole()
+                else:
+                    self.assertTrue(stream.is_whole(), stream.lines[-2:])
+
+    def test_a_stopping_replica_ends_its_streams(self):
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            streams = list(pool.map(
+                lambda headers: Stream(self.url, headers, prompt="Once"), self.sessions(12)))
+            stopping = self.replicas[streams[0].name]
+            stopping.signal(signal.SIGTERM)
+            for stream in streams:
+                self.assertTrue(stream.is_whole(), stream.lines[-2:])
+            self.assertEqual(stopping.process.wait(60), 0)
+            for name, _, _ in pool.map(
+                    lambda headers: complete(self.url, headers, prompt="Once"),
+                    self.sessions(12)):
+                self.assertNotEqual(name, stopping.name)
+
+    def test_metrics_are_not_for_clients(self):
+        with self.assertRaises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(self.url + "/metrics")
+        self.assertEqual(refusal.exception.code, 403)
+        refusal.exception.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
