@@ -316,7 +316,7 @@ class FewDescriptors(unittest.TestCase):
 
     def allow(self, more):
         used = len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
-        limit = used + more if more is not None else self.hard
+        limit = max(used + more, 0) if more is not None else self.hard
         resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (limit, self.hard))
 
     def test_none_left(self):
