@@ -10,6 +10,7 @@ public final class TokenStream: Sendable {
   private struct State {
     var events: [GenerationEvent] = []
     var sent = 0
+    var timings = GenerationTimings(submitted: 0)
   }
 
   private let state = Mutex(State())
@@ -33,12 +34,19 @@ public final class TokenStream: Sendable {
   /// Events that wait without the queue's growing: enough for a reader that keeps up.
   private static let usualBacklog = 32
 
+  /// Called by the inbox, before the engine knows of the stream.
+  func begin(at time: UInt64) {
+    state.withLock { $0.timings = GenerationTimings(submitted: time) }
+  }
+
   /// Called by the engine.
-  func send(_ event: GenerationEvent) {
+  /// - Parameter time: nanoseconds of the engine's clock.
+  func send(_ event: GenerationEvent, at time: UInt64) {
     let wasEmpty = state.withLock { state in
       precondition(state.sent < capacity, "more events than the request can have")
       state.sent += 1
       state.events.append(event)
+      state.timings.note(event, at: time)
       return state.events.count == 1
     }
     if wasEmpty { notify() }
@@ -51,6 +59,9 @@ public final class TokenStream: Sendable {
     state.withLock { swap(&events, &$0.events) }
     return events
   }
+
+  /// When what happened so far, as far as the engine is; final with the last event.
+  public var timings: GenerationTimings { state.withLock { $0.timings } }
 
   /// Ends the sequence: nothing more is computed for it. May be called at any time.
   public func cancel() { cancelled() }

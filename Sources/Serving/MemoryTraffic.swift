@@ -1,0 +1,58 @@
+// What passes have read of weights and latents, and how long they took: what a machine's memory
+// bandwidth is compared with.
+
+import Compute
+import DeepSeek
+
+/// Bytes and time of the passes of one kind, since the engine's start.
+public struct MemoryTraffic: Sendable, Equatable {
+  /// Passes of one kind.
+  public enum Lane: String, Sendable, CaseIterable {
+    case decode
+    case prefill
+    /// The MTP module, without its latents.
+    case draft
+  }
+
+  public let lane: Lane
+  /// Weights and latents that the passes had to read; activations stay in the caches.
+  public let bytes: Double
+  /// The passes' time with that of logits and draws.
+  public let seconds: Double
+
+  init(_ lane: Lane, _ statistics: EngineStatistics, _ experts: [ExpertLoad], _ work: ModelWork) {
+    self.lane = lane
+    let counted =
+      switch lane {
+      case .decode: statistics.decodeLoad
+      case .prefill: statistics.prefillLoad
+      case .draft: statistics.draftLoad
+      }
+    var load = PassLoad()
+    load.passes = Double(counted.passes)
+    load.headPasses = Double(counted.headPasses)
+    load.readPositions = Double(counted.readPositions)
+    for expert in experts {
+      let active =
+        switch lane {
+        case .decode: expert.decodeActiveExperts
+        case .prefill, .draft: expert.activeExperts - expert.decodeActiveExperts
+        }
+      load.activeExperts[expert.layer] = Double(active)
+    }
+    bytes = work.work(of: lane == .draft ? .draft : .main, load).total.bytes
+    seconds = counted.seconds
+  }
+}
+
+extension EngineHandle {
+  /// By lane; empty when it is not known what the model reads.
+  public var memoryTraffic: [MemoryTraffic] {
+    guard let work else { return [] }
+    let (statistics, experts) = (statistics, expertLoads)
+    return MemoryTraffic.Lane.allCases.map { MemoryTraffic($0, statistics, experts, work) }
+  }
+
+  /// Threads that compute, and how they wait; nil when the model has none of its own.
+  public var workers: WorkerStatistics? { model.workerStatistics }
+}
