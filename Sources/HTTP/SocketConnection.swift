@@ -71,7 +71,7 @@ final class SocketConnection: @unchecked Sendable {
   // MARK: - From the responder
 
   /// The last reference to the responder is gone, on any thread.
-  func abandon() { queue.async { self.perform { $0.abandon() } } }
+  func abandon(_ headers: Headers) { queue.async { self.perform { $0.abandon(headers) } } }
 
   var hasRoom: Bool { connection.hasRoom }
 
@@ -100,7 +100,7 @@ final class SocketConnection: @unchecked Sendable {
     switch action {
     case .send(let bytes): output.append(bytes)
     case .handle(let request):
-      let responder = Responder(self)
+      let responder = Responder(self, isHead: request.method == .head)
       self.responder = responder
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()
