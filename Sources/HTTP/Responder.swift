@@ -92,8 +92,9 @@ public final class Responder: @unchecked Sendable {
     }
   }
 
-  /// Called on the queue once, when the answer is complete, no longer wanted, or never to come
-  /// because its handler dropped the responder. Must not hold the responder.
+  /// Called on the queue once: before the last bytes of a complete answer leave, when it is no
+  /// longer wanted, or when it will never come because its handler dropped the responder. Must not
+  /// hold the responder.
   public var onEnd: (@Sendable (AnswerEnd) -> Void)? {
     get { endHandler }
     set {
@@ -119,11 +120,13 @@ public final class Responder: @unchecked Sendable {
 
   /// The whole answer. The body is left away when the request's method is HEAD.
   public func send(_ response: Response) {
+    dispatchPrecondition(condition: .onQueue(queue))
+    if isDone { return }
     var response = response
     response.headers.append(contentsOf: commonHeaders)
     note(status: response.status, bytes: response.body.count)
-    perform { $0.respond(response) }
     complete()
+    connection.perform { $0.respond(response) }
   }
 
   /// Begins an answer of unknown length: chunked, or to the end of the connection for HTTP/1.0.
@@ -143,8 +146,10 @@ public final class Responder: @unchecked Sendable {
 
   /// Ends the stream.
   public func finish() {
-    perform { $0.finish() }
+    dispatchPrecondition(condition: .onQueue(queue))
+    if isDone { return }
     complete()
+    connection.perform { $0.finish() }
   }
 
   private func perform(_ event: (inout Connection) -> [Connection.Action]) {

@@ -45,6 +45,23 @@ public struct MemoryTraffic: Sendable, Equatable {
   }
 }
 
+/// The threads that compute and how they wait, for the targets above the engine, which know no
+/// threads.
+public struct WorkerWaits: Sendable, Equatable {
+  public let threads: Int
+  /// Waits for the next operation, spent spinning and asleep, over all workers since the start.
+  public let spins: Int
+  public let sleeps: Int
+  public let sleepSeconds: Double
+
+  init(_ statistics: WorkerStatistics) {
+    threads = statistics.threads
+    spins = statistics.spinWaits
+    sleeps = statistics.sleepWaits
+    sleepSeconds = statistics.sleepSeconds
+  }
+}
+
 extension EngineHandle {
   /// By lane; empty when it is not known what the model reads.
   public var memoryTraffic: [MemoryTraffic] {
@@ -53,6 +70,6 @@ extension EngineHandle {
     return MemoryTraffic.Lane.allCases.map { MemoryTraffic($0, statistics, experts, work) }
   }
 
-  /// Threads that compute, and how they wait; nil when the model has none of its own.
-  public var workers: WorkerStatistics? { model.workerStatistics }
+  /// The threads that compute; nil when the model has none of its own.
+  public var workers: WorkerWaits? { model.workerStatistics.map { WorkerWaits($0) } }
 }
