@@ -25,6 +25,7 @@ struct ServeCommand: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup var logging: LogOptions
 
   @Option(help: "Address to listen on.")
   var host = "127.0.0.1"
@@ -49,7 +50,8 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     let start = MonotonicClock.nanoseconds
-    let log = Logger(label: "hadal", quiet: false)
+    let log = logging.log
+    let accessLog = try logging.openAccessLog(log)
     let planned = try PlannedModel(options, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
@@ -62,9 +64,13 @@ struct ServeCommand: ParsableCommand {
       chatFormat: text.chatFormat, defaults: text.defaults, endTokens: text.endTokens,
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
     var configuration = ServerConfiguration(host: host, port: port)
-    configuration.errorFormat = openAIErrorFormat
+    let metrics = ServerMetrics(planned, accessLog: accessLog)
+    let handler = AccessLog(
+      around: APIServer(model: model, host: metrics.host), model: model,
+      sink: logging.sink(accessLog))
+    configuration.errorFormat = handler.observing(openAIErrorFormat)
     configuration.limits.bodyBytes = APILimits.bodyBytes
-    let server = Server(configuration: configuration, handler: APIServer(model: model))
+    let server = Server(configuration: configuration, handler: handler)
     let bound = try server.start()
     log.info(
       "ready",
@@ -74,8 +80,11 @@ struct ServeCommand: ParsableCommand {
       ])
     let address = host.contains(":") ? "[\(host)]" : host
     StandardOutput.write("Listening on http://\(address):\(bound)\n")
-    let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
-    withExtendedLifetime(TerminationSignals(queue: .main) { shutdown.receive() }) {
+    let shutdown = Shutdown(
+      server: server, seconds: drainSeconds, log: log, accessLog: accessLog)
+    let reload = ReloadSignal(
+      queue: .main, hooks: accessLog.map { lines in [{ lines.reopen() }] } ?? [])
+    withExtendedLifetime((reload, TerminationSignals(queue: .main) { shutdown.receive() })) {
       dispatchMain()
     }
   }
@@ -87,9 +96,14 @@ private final class Shutdown: @unchecked Sendable {
   private let server: Server
   private let seconds: Int
   private let log: Logger
+  private let accessLog: LineLog?
   private var isDraining = false
 
-  init(server: Server, seconds: Int, log: Logger) {
+  /// Seconds that the last lines of the access log get.
+  private static let logSeconds = 2.0
+
+  init(server: Server, seconds: Int, log: Logger, accessLog: LineLog?) {
+    self.accessLog = accessLog
     self.server = server
     self.seconds = seconds
     self.log = log
@@ -100,8 +114,9 @@ private final class Shutdown: @unchecked Sendable {
     guard !isDraining else { Glibc.exit(EXIT_FAILURE) }
     isDraining = true
     log.info("draining", metadata: ["seconds": "\(seconds)"])
-    server.stop(deadline: .now() + .seconds(seconds)) { [log] in
+    server.stop(deadline: .now() + .seconds(seconds)) { [log, accessLog] in
       log.info("stopped")
+      accessLog?.flush(seconds: Self.logSeconds)
       Glibc.exit(EXIT_SUCCESS)
     }
   }

@@ -12,11 +12,14 @@ final class TestServer: Sendable {
   let port: UInt16
   private let server: Server
 
-  init(_ model: ServedModel, limits: HTTPLimits = HTTPLimits()) throws {
+  init(
+    _ model: ServedModel, limits: HTTPLimits = HTTPLimits(), accessLog: AccessLogSink? = nil
+  ) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
-    configuration.errorFormat = openAIErrorFormat
-    server = Server(configuration: configuration, handler: APIServer(model: model))
+    let handler = AccessLog(around: APIServer(model: model), model: model, sink: accessLog)
+    configuration.errorFormat = handler.observing(openAIErrorFormat)
+    server = Server(configuration: configuration, handler: handler)
     port = try server.start()
   }
 
