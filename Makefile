@@ -3,10 +3,11 @@
 #   make serve [ARGS="--port 9000"]   build, then serve the bundled model
 #   make test                         build, then run every test
 #   make test-aarch64                 run the kernels for ARM under an emulator
+#   make fuzz                         a million mutated inputs to each parser of requests
 #   make build                        build the program only: .build/release/hadal
 #   make format                       bring the sources into the project's form
 
-.PHONY: serve test test-aarch64 build format setup setup-tests
+.PHONY: serve test test-aarch64 fuzz build format setup setup-tests
 
 serve: build
 	.build/release/hadal serve $(ARGS)
@@ -23,6 +24,9 @@ test: setup-tests .build/venv/installed
 test-aarch64:
 	deploy/setup.sh aarch64
 	Tests/CKernelsCross/run.sh
+
+fuzz: setup
+	HADAL_FUZZ_INPUTS=1000000 swift test -c release --filter Mutated
 
 .build/venv/installed: Tests/Clients/requirements.txt | setup-tests
 	python3 -m venv .build/venv

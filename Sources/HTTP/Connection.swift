@@ -26,7 +26,14 @@ package struct Connection {
   }
 
   /// What the connection waits for from its client; each has its time-out.
-  package enum Wait { case request, head, body, send, linger }
+  package enum Wait {
+    case request, head, body, send, linger
+    /// Nothing was sent for long: whatever stands between may take the stream for dead.
+    case silence
+    /// The client has sent its bound ahead of a running request. Nothing more is read from it, so
+    /// its going could not be noticed: its end may lie behind what is unread.
+    case ahead
+  }
 
   /// A wait and a number that changes with every progress, when its time begins anew.
   package struct Deadline: Equatable {
@@ -52,6 +59,8 @@ package struct Connection {
     let minorVersion: Int
     var keepsAlive: Bool
     var stream: ResponseFraming?
+    /// Written when the stream was silent for long.
+    var filler: [UInt8]?
   }
 
   private let limits: HTTPLimits
@@ -64,7 +73,10 @@ package struct Connection {
   private var inputEnded = false
   private var unsent = 0
   private var isFull = false
+  private var requestCount = 0
   private var progress = 0
+  /// Bytes sent since the last progress.
+  private var sentBytes = 0
 
   /// `time` gives seconds since 1970.
   package init(
@@ -82,8 +94,7 @@ package struct Connection {
   /// Whether unsent bytes are few enough for a handler to write more.
   package var hasRoom: Bool { !isFull }
 
-  /// Whether the shell should read from the socket. While a client has sent its bound ahead of a
-  /// running request, its end goes unnoticed until something is written.
+  /// Whether the shell should read from the socket.
   package var wantsInput: Bool {
     if inputEnded { return false }
     return switch phase {
@@ -94,6 +105,9 @@ package struct Connection {
     }
   }
 
+  /// Bytes of requests that have not come whole or wait for their turn.
+  package var heldBytes: Int { parser.heldBytes }
+
   /// What the client is being waited for; nil while the handler works and nothing is unsent.
   package var deadline: Deadline? {
     let wait: Wait
@@ -101,10 +115,12 @@ package struct Connection {
     case .closed: return nil
     case .lingering: wait = .linger
     case _ where unsent > 0: wait = .send
+    case .responding where !wantsInput: wait = .ahead
+    case .responding(let exchange) where exchange.filler != nil: wait = .silence
     case .responding, .draining: return nil
     case .receiving:
       switch parser.position {
-      case .betweenRequests: wait = .request
+      case .betweenRequests: wait = isStopping ? .linger : .request
       case .head: wait = .head
       case .body: wait = .body
       }
@@ -138,7 +154,11 @@ package struct Connection {
   package mutating func didSend(_ count: Int) -> [Action] {
     precondition(count <= unsent, "more bytes sent than there were")
     unsent -= count
-    progress += 1
+    sentBytes += count
+    if unsent == 0 || sentBytes >= limits.sendProgressBytes {
+      sentBytes = 0
+      progress += 1
+    }
     return transition { connection, actions in
       guard connection.isFull, connection.unsent <= connection.limits.highWaterBytes / 2 else {
         return
@@ -166,7 +186,8 @@ package struct Connection {
   package mutating func timeOut() -> [Action] {
     switch deadline?.wait {
     case .head, .body: refuse(status: 408, message: "the request did not arrive in time")
-    case .request, .send, .linger: abort()
+    case .request, .send, .linger, .ahead: abort()
+    case .silence: fill()
     case nil: []
     }
   }
@@ -178,7 +199,8 @@ package struct Connection {
     transition { $0.refuse(RequestError(status: status, message: message), &$1) }
   }
 
-  /// No request after the present one; closes at once when there is none.
+  /// No request after the present one; closes at once when there is none. A new connection may
+  /// still ask once, for its client does not know that it came late.
   package mutating func stop() -> [Action] {
     isStopping = true
     if case .responding(var exchange) = phase {
@@ -196,13 +218,17 @@ package struct Connection {
   }
 
   /// The beginning of an answer whose body follows by `write` and ends by `finish`.
-  package mutating func startStream(status: Int, headers: Headers) -> [Action] {
+  /// - Parameter filler: body bytes that mean nothing, to write when the stream is silent for long.
+  package mutating func startStream(
+    status: Int, headers: Headers, filler: [UInt8]? = nil
+  ) -> [Action] {
     transition { connection, actions in
       guard var exchange = connection.exchange(isStreaming: false) else { return }
       // HTTP/1.0 knows no chunks: the end of the connection ends the body.
       let framing: ResponseFraming = exchange.minorVersion == 0 ? .untilClose : .chunked
       if framing == .untilClose { exchange.keepsAlive = false }
       exchange.stream = framing
+      exchange.filler = exchange.isHead ? nil : filler
       connection.phase = .responding(exchange)
       let head = connection.head(status, headers, framing, exchange)
       connection.send(head, &actions)
@@ -220,6 +246,11 @@ package struct Connection {
       let isChunked = exchange.stream == .chunked
       connection.send(isChunked ? ResponseEncoder.chunk(bytes) : bytes, &actions)
     }
+  }
+
+  private mutating func fill() -> [Action] {
+    guard case .responding(let exchange) = phase, let filler = exchange.filler else { return [] }
+    return write(filler)
   }
 
   /// The end of a stream.
@@ -257,7 +288,9 @@ package struct Connection {
   ) -> [Action] {
     var actions: [Action] = []
     step(&self, &actions)
-    if isStopping, case .receiving = phase, parser.position == .betweenRequests {
+    if isStopping, requestCount > 0, case .receiving = phase,
+      parser.position == .betweenRequests
+    {
       phase = .draining
       // Nothing was asked, so there is no answer that a reset could destroy.
       if unsent == 0 { inputEnded = true }
@@ -277,10 +310,12 @@ package struct Connection {
         case .continueExpected: send(ResponseEncoder.continueLine, &actions)
         case .request(let request):
           progress += 1
+          requestCount += 1
+          let isLast = isStopping || requestCount >= limits.requestsPerConnection
           phase = .responding(
             Exchange(
               isHead: request.method == .head, minorVersion: request.minorVersion,
-              keepsAlive: request.keepsAlive && !isStopping))
+              keepsAlive: request.keepsAlive && !isLast))
           actions.append(.handle(request))
         }
       } catch {
@@ -291,6 +326,7 @@ package struct Connection {
 
   private mutating func refuse(_ error: RequestError, _ actions: inout [Action]) {
     phase = .responding(Exchange(isHead: false, minorVersion: 1, keepsAlive: false))
+    parser.discard()
     var response = errorFormat.response(error)
     if let headers = errorFormat.onRefusal?(error.status, error.message, peer) {
       response.headers.append(contentsOf: headers)

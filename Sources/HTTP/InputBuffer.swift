@@ -21,10 +21,8 @@ struct InputBuffer {
   var count: Int { bytes.count - start }
 
   mutating func append(_ new: [UInt8]) {
-    if count == 0 {
+    if bytes.isEmpty {
       bytes = new
-      start = 0
-      scanned = 0
     } else {
       bytes.removeSubrange(..<start)
       start = 0
@@ -42,8 +40,7 @@ struct InputBuffer {
     guard end - start <= limit + 1 else { return .tooLong }
     guard end > start, bytes[end - 1] == .carriageReturn else { return .bareLineFeed }
     let line = bytes[start..<(end - 1)]
-    start = end + 1
-    scanned = 0
+    drop(end + 1 - start)
     return .complete(line)
   }
 
@@ -51,8 +48,17 @@ struct InputBuffer {
   mutating func move(upTo limit: Int, to destination: inout [UInt8]) -> Int {
     let amount = min(limit, count)
     destination.append(contentsOf: bytes[start..<(start + amount)])
+    drop(amount)
+    return amount
+  }
+
+  /// An idle connection keeps no memory.
+  private mutating func drop(_ amount: Int) {
     start += amount
     scanned = 0
-    return amount
+    if start == bytes.count {
+      bytes = []
+      start = 0
+    }
   }
 }

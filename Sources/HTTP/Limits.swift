@@ -10,20 +10,35 @@ public struct HTTPLimits: Sendable {
   public var headerCount = 100
   /// Bytes of a request body (413 beyond).
   public var bodyBytes = 32 << 20
+  /// Bytes of all unfinished requests together; beyond, those with large bodies get 503.
+  public var heldBytes = 256 << 20
+  /// Bytes that an unfinished request may have whatever the others have.
+  static let smallRequestBytes = 128 << 10
   /// Clients served at once; one more gets 503.
   public var connections = 1024
-  /// Bytes read ahead of a running request; beyond, the socket is left alone until it is answered.
+  /// Clients served at once from one IPv4 address or one /64 network of IPv6; one more gets 429.
+  public var connectionsPerAddress = 256
+  /// Requests of one connection; the answer to the last one closes it.
+  public var requestsPerConnection = 1000
+  /// Bytes read ahead of a running request; beyond, the socket is left alone until it is answered,
+  /// but not for long (`HTTPTimeouts.ahead`).
   public var pipelinedBytes = 64 << 10
   /// Unsent bytes at which a connection has no more room, until half of them have left.
   public var highWaterBytes = 256 << 10
   /// Unsent bytes at which a client is given up when a handler writes in spite of no room.
   public var writeBufferBytes = 4 << 20
+  /// Unsent bytes that a client must take within the time-out for sending, or all if they are
+  /// fewer: a reader of single bytes would hold its answer for ever.
+  public var sendProgressBytes = 4 << 10
 
   /// Clients over the limit that are told so at one time; more are closed without a word.
   static let refusedConnections = 64
   /// Descriptors for everything else in the process. Running out of descriptors must not happen:
   /// Dispatch opens files of /proc to watch its threads, and traps when it cannot.
   static let otherDescriptors = 256
+  /// Descriptors below which clients are refused, for the same reason, should the process's limit
+  /// turn out to be lower or other parts of it to need more than was thought.
+  static let reservedDescriptors = 32
 
   /// The defaults.
   public init() {}
@@ -34,7 +49,8 @@ public struct HTTPLimits: Sendable {
   func check() {
     precondition(connections <= 1 << 40)
     precondition(min(targetBytes, headerBytes, headerCount, connections, pipelinedBytes) > 0)
-    precondition((0...1 << 40).contains(bodyBytes))
+    precondition(min(connectionsPerAddress, requestsPerConnection, sendProgressBytes) > 0)
+    precondition((0...1 << 40).contains(bodyBytes) && heldBytes > 0)
     precondition(highWaterBytes > 0 && writeBufferBytes >= highWaterBytes)
   }
 }
@@ -47,10 +63,16 @@ public struct HTTPTimeouts: Sendable {
   public var head = 20.0
   /// From the end of a header to the end of the body.
   public var body = 120.0
-  /// While unsent bytes wait and the client takes none.
+  /// While unsent bytes wait, for the client to take some.
   public var send = 30.0
-  /// After the last answer, for the client to close its side.
+  /// After the last answer, for the client to close its side; and when the server stops, for the
+  /// first request of a new connection.
   public var linger = 2.0
+  /// While a client has sent its bound ahead of a running request, for that to be answered.
+  public var ahead = 0.75
+  /// Not a time-out of the client's: after so long without a byte, a stream that has a filler is
+  /// kept alive with it.
+  public var silence = 15.0
 
   public init() {}
 }

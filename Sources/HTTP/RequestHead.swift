@@ -14,6 +14,9 @@ struct RequestLine {
   let target: String
   let path: String
   let query: String?
+  /// Whom a target in absolute form names, and the port that its scheme stands for.
+  let authority: Authority?
+  let defaultPort: Int
   let minorVersion: Int
 
   init(_ line: ArraySlice<UInt8>, limits: HTTPLimits) throws(RequestError) {
@@ -28,7 +31,13 @@ struct RequestLine {
     guard parts[1].count <= limits.targetBytes else { throw .targetTooLong(limits) }
     self.method = method
     target = String(decoding: parts[1], as: UTF8.self)
-    (path, query) = try Self.parseTarget(parts[1], method: method)
+    if method == .options, parts[1].elementsEqual("*".utf8) {
+      (path, query, authority, defaultPort) = ("*", nil, nil, 0)
+    } else {
+      var rest = parts[1]
+      (authority, defaultPort) = try Self.dropAuthority(&rest)
+      (path, query) = try Self.splitPath(rest)
+    }
   }
 
   /// `HTTP/1.x`; a later minor version is spoken to as 1.1 (RFC 9110, section 2.5).
@@ -44,61 +53,38 @@ struct RequestLine {
     return digits[2] == UInt8(ascii: "0") ? 0 : 1
   }
 
-  /// The origin, absolute and asterisk forms of RFC 9112, section 3.2.
-  private static func parseTarget(
-    _ target: ArraySlice<UInt8>, method: Method
+  /// Path and query of the origin and absolute forms (RFC 9112, sections 3.2.1 and 3.2.2).
+  private static func splitPath(
+    _ text: ArraySlice<UInt8>
   ) throws(RequestError) -> (path: String, query: String?) {
-    if target.elementsEqual("*".utf8), method == .options { return ("*", nil) }
-    var rest = target
-    if target.first != UInt8(ascii: "/") {
-      rest = try dropAuthority(target)
-    }
-    let pathEnd = rest.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
-    let path = rest[..<pathEnd]
-    let query = rest[pathEnd...].dropFirst()
+    let pathEnd = text.firstIndex(of: UInt8(ascii: "?")) ?? text.endIndex
+    let path = text[..<pathEnd]
+    let query = text[pathEnd...].dropFirst()
     guard path.isPercentEncoded(with: \.isPathCharacter),
       query.isPercentEncoded(with: { $0.isPathCharacter || $0 == UInt8(ascii: "?") })
     else { throw .malformed("malformed request target") }
     return (
       path.isEmpty ? "/" : String(decoding: path, as: UTF8.self),
-      pathEnd == rest.endIndex ? nil : String(decoding: query, as: UTF8.self)
+      pathEnd == text.endIndex ? nil : String(decoding: query, as: UTF8.self)
     )
   }
 
-  /// What follows `http://host` in the absolute form.
+  /// Takes `http://host` off a target in absolute form; nil for the origin form.
   private static func dropAuthority(
-    _ target: ArraySlice<UInt8>
-  ) throws(RequestError) -> ArraySlice<UInt8> {
-    for scheme in ["http://", "https://"] {
+    _ target: inout ArraySlice<UInt8>
+  ) throws(RequestError) -> (authority: Authority?, defaultPort: Int) {
+    if target.first == UInt8(ascii: "/") { return (nil, 0) }
+    for (scheme, port) in [("http://", 80), ("https://", 443)] {
       let start = String(decoding: target.prefix(scheme.utf8.count), as: UTF8.self)
       guard start.lowercased() == scheme else { continue }
       let rest = target.dropFirst(scheme.utf8.count)
       let end =
         rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
-      guard end > rest.startIndex, isHost(rest[..<end]) else { break }
-      return rest[end...]
+      guard end > rest.startIndex, let authority = Authority(rest[..<end]) else { break }
+      target = rest[end...]
+      return (authority, port)
     }
     throw .malformed("malformed request target")
-  }
-
-  /// `uri-host [ ":" port ]` (RFC 9110, section 7.2); the empty host is allowed there.
-  static func isHost(_ text: ArraySlice<UInt8>) -> Bool {
-    var port = text[text.endIndex...]
-    var host = text
-    if text.first == UInt8(ascii: "[") {
-      guard let close = text.firstIndex(of: UInt8(ascii: "]")) else { return false }
-      host = text[(text.startIndex + 1)..<close]
-      port = text[(close + 1)...]
-      guard !host.isEmpty, host.allSatisfy({ $0.isNameCharacter || $0 == UInt8(ascii: ":") })
-      else { return false }
-    } else {
-      let end = text.firstIndex(of: UInt8(ascii: ":")) ?? text.endIndex
-      host = text[..<end]
-      port = text[end...]
-      guard host.isPercentEncoded(with: \.isNameCharacter) else { return false }
-    }
-    guard let colon = port.first else { return true }
-    return colon == UInt8(ascii: ":") && port.count <= 6 && port.dropFirst().allSatisfy(\.isDigit)
   }
 }
 
@@ -119,20 +105,14 @@ extension Headers {
 
   /// Checks the fields that the protocol itself reads and tells how the body ends
   /// (RFC 9112, sections 3.2 and 6.3).
-  func framing(minorVersion: Int, limits: HTTPLimits) throws(RequestError) -> BodyFraming {
-    let hosts = values("host")
-    guard hosts.count == 1 || (hosts.isEmpty && minorVersion == 0) else {
-      throw .malformed(hosts.isEmpty ? "no Host header" : "more than one Host header")
-    }
-    guard hosts.allSatisfy({ RequestLine.isHost(Array($0.utf8)[...]) }) else {
-      throw .malformed("malformed Host header")
-    }
+  func framing(of line: RequestLine, limits: HTTPLimits) throws(RequestError) -> BodyFraming {
+    try checkHost(of: line)
     let lengths = values("content-length")
     if !values("transfer-encoding").isEmpty {
       guard lengths.isEmpty else {
         throw .malformed("Content-Length together with Transfer-Encoding")
       }
-      try checkTransferCoding(minorVersion: minorVersion)
+      try checkTransferCoding(minorVersion: line.minorVersion)
       return .chunked
     }
     guard let length = lengths.first else { return .length(0) }
@@ -141,6 +121,24 @@ extension Headers {
     }
     guard let count = Int(length), count <= limits.bodyBytes else { throw .bodyTooLarge(limits) }
     return .length(count)
+  }
+
+  /// One Host field, in HTTP/1.1 at least. A target in absolute form would overrule it (RFC 9112,
+  /// section 3.2.2); one that names somebody else is refused, because clients must not send it and
+  /// whoever reads only the field would be misled.
+  private func checkHost(of line: RequestLine) throws(RequestError) {
+    let hosts = values("host")
+    guard hosts.count == 1 || (hosts.isEmpty && line.minorVersion == 0) else {
+      throw .malformed(hosts.isEmpty ? "no Host header" : "more than one Host header")
+    }
+    guard let host = hosts.first else { return }
+    guard let named = Authority(Array(host.utf8)[...]) else {
+      throw .malformed("malformed Host header")
+    }
+    guard let authority = line.authority else { return }
+    guard authority.filled(line.defaultPort) == named.filled(line.defaultPort) else {
+      throw .malformed("the Host header and the request target disagree")
+    }
   }
 
   /// Chunked alone is understood; a last coding that is not chunked leaves the body without an

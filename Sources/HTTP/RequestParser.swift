@@ -41,6 +41,15 @@ struct RequestParser {
   /// Bytes received and not yet part of a request.
   var bufferedBytes: Int { input.count }
 
+  /// Bytes of requests that are not complete.
+  var heldBytes: Int { input.count + (request?.body.count ?? 0) }
+
+  /// Lets go of everything; to be called when nothing more will be asked of the parser.
+  mutating func discard() {
+    input = InputBuffer()
+    request = nil
+  }
+
   var position: Position {
     switch state {
     case .requestLine: input.count == 0 && !isAfterBlankLine ? .betweenRequests : .head
@@ -137,7 +146,7 @@ struct RequestParser {
 
   /// Sets up the body's state; true when the client wants to hear 100 first.
   private mutating func finishHead(_ line: RequestLine) throws(RequestError) -> Bool {
-    let framing = try headers.framing(minorVersion: line.minorVersion, limits: limits)
+    let framing = try headers.framing(of: line, limits: limits)
     request = Request(
       method: line.method, target: line.target, path: line.path, query: line.query,
       minorVersion: line.minorVersion, headers: headers, peer: peer)
@@ -177,26 +186,17 @@ struct RequestParser {
 
   private static let chunkLineLimit = 256
 
-  /// `chunk-size [ chunk-ext ] CRLF` (RFC 9112, section 7.1). Extensions are dropped.
   private mutating func parseChunkSize() throws(RequestError) -> Bool {
     let malformed = RequestError.malformed("malformed chunk size")
     guard let line = try takeLine(limit: Self.chunkLineLimit, orThrow: malformed) else {
       return false
     }
-    let digits = line.prefix { $0.hexValue != nil }
-    let rest = line[digits.endIndex...]
-    guard !digits.isEmpty, rest.allSatisfy(\.isFieldValue),
-      rest.isEmpty || rest.trimmed.first == UInt8(ascii: ";")
-    else { throw malformed }
+    guard let chunk = ChunkLine(line) else { throw malformed }
     // Extensions are header bytes in disguise, so they share that budget (section 7.1.1).
-    headerBytes += rest.count
+    headerBytes += chunk.extensionBytes
     guard headerBytes <= limits.headerBytes else { throw .headersTooLarge(limits) }
     let room = limits.bodyBytes - (request?.body.count ?? 0)
-    var size = 0
-    for digit in digits {
-      size = size << 4 | Int(digit.hexValue ?? 0)
-      guard size <= room else { throw .bodyTooLarge(limits) }
-    }
+    guard let size = chunk.size(upTo: room) else { throw .bodyTooLarge(limits) }
     state = size == 0 ? .trailers : .chunkData(remaining: size)
     return true
   }

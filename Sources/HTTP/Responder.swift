@@ -130,11 +130,14 @@ public final class Responder: @unchecked Sendable {
   }
 
   /// Begins an answer of unknown length: chunked, or to the end of the connection for HTTP/1.0.
-  public func startStream(status: Int, headers: Headers) {
+  /// - Parameter filler: body bytes that mean nothing, such as a comment among events. Written
+  ///   whenever the stream was silent for `HTTPTimeouts.silence`, so that nobody on the way takes
+  ///   it for dead.
+  public func startStream(status: Int, headers: Headers, filler: [UInt8]? = nil) {
     var headers = headers
     headers.append(contentsOf: commonHeaders)
     note(status: status, bytes: 0)
-    perform { $0.startStream(status: status, headers: headers) }
+    perform { $0.startStream(status: status, headers: headers, filler: filler) }
   }
 
   /// The next bytes of the stream. While there is no room they should wait; beyond

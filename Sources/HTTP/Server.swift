@@ -5,10 +5,11 @@ import Glibc
 import Platform
 
 public struct ServerConfiguration: Sendable {
-  /// Name or numeric address to listen on, IPv4 or IPv6.
+  /// Name or numeric address to listen on, IPv4 or IPv6; or `unix:PATH` for a Unix socket.
   public var host: String
   /// 0 lets the system choose.
   public var port: UInt16
+  public var listening = ListenOptions()
   public var limits = HTTPLimits()
   public var timeouts = HTTPTimeouts()
   public var errorFormat = ErrorFormat.plainText
@@ -30,6 +31,8 @@ public final class Server: @unchecked Sendable {
   private var listener: Socket?
   private var acceptSource: (any DispatchSourceRead)?
   private var clock: (any DispatchSourceTimer)?
+  private let counters = ServerCounters()
+  private var cap: ConnectionCap
   private var served: [ObjectIdentifier: SocketConnection] = [:]
   /// Clients over the limit, until they have read their 503.
   private var refused: [ObjectIdentifier: SocketConnection] = [:]
@@ -41,16 +44,21 @@ public final class Server: @unchecked Sendable {
     configuration.limits.check()
     self.configuration = configuration
     self.handler = handler
+    cap = ConnectionCap(configuration.limits)
   }
 
+  /// What the server has seen of its clients. May be called on any thread.
+  public var statistics: ServerStatistics { counters.current }
+
   /// Binds and begins to accept. To be called once; the server must then be kept until it has
-  /// stopped. Returns the port it listens on, which the system chose where none was given. Throws
-  /// when the address cannot be had, or the open file limit is too low for the connections.
+  /// stopped. Returns the port it listens on, which the system chose where none was given, and 0
+  /// for a Unix socket. Throws when the address cannot be had, or the open file limit is too low
+  /// for the connections.
   @discardableResult
   public func start() throws(PlatformError) -> UInt16 {
     try FileDescriptor.allow(configuration.limits.descriptors)
     let wanted = try SocketAddress.resolve(host: configuration.host, port: configuration.port)
-    let socket = try Socket.listen(at: wanted, backlog: Self.backlog)
+    let socket = try Socket.listen(at: wanted, options: configuration.listening)
     let port = try socket.localAddress().port
     queue.sync {
       precondition(listener == nil && !isStopping, "started twice")
@@ -61,18 +69,15 @@ public final class Server: @unchecked Sendable {
     return port
   }
 
-  /// Stops accepting and closes idle connections; running requests may finish until `deadline`,
-  /// then their clients are dropped. `completion` is called when no connection is left. To be
-  /// called once.
+  /// Serves those who wait to be accepted, then accepts no more, and closes idle connections;
+  /// running requests may finish until `deadline`, then their clients are dropped. `completion` is
+  /// called when no connection is left. To be called once.
   public func stop(deadline: DispatchTime, completion: @escaping @Sendable () -> Void) {
     queue.async {
       precondition(!self.isStopping, "stopped twice")
       self.isStopping = true
       self.stopCompletion = completion
-      self.stopAccepting()
-      self.listener = nil
-      for connection in self.served.values { connection.stop() }
-      self.finishStopping()
+      if self.acceptSource == nil { self.endListening() } else { self.stopAccepting() }
     }
     queue.asyncAfter(deadline: deadline) {
       for connection in self.served.values { connection.abort() }
@@ -80,8 +85,19 @@ public final class Server: @unchecked Sendable {
     }
   }
 
+  /// Lets in who has come until now, right before the listener closes: whoever waits there then is
+  /// turned away by the system.
+  private func endListening() {
+    guard isStopping else { return }
+    acceptWaiting()
+    listener?.removeFile()
+    listener = nil
+    for connection in served.values { connection.stop() }
+    finishStopping()
+  }
+
   private func finishStopping() {
-    guard isStopping, served.isEmpty, refused.isEmpty else { return }
+    guard isStopping, listener == nil, served.isEmpty, refused.isEmpty else { return }
     clock?.cancel()
     clock = nil
     stopCompletion?()
@@ -90,15 +106,16 @@ public final class Server: @unchecked Sendable {
 
   // MARK: - Accepting
 
-  private static let backlog: Int32 = 1024
   /// Seconds without accepting after the system had no descriptor or memory for a client.
   private static let acceptPause = 0.1
 
   private func startAccepting() {
-    guard let listener, acceptSource == nil else { return }
+    guard let listener, acceptSource == nil, !isStopping else { return }
     let source = DispatchSource.makeReadSource(fileDescriptor: listener.raw, queue: queue)
     source.setEventHandler { [weak self] in self?.acceptWaiting() }
-    source.setCancelHandler { withExtendedLifetime(listener) {} }
+    source.setCancelHandler { [weak self] in
+      withExtendedLifetime(listener) { self?.endListening() }
+    }
     source.activate()
     acceptSource = source
   }
@@ -111,34 +128,53 @@ public final class Server: @unchecked Sendable {
   private func acceptWaiting() {
     guard let listener else { return }
     do throws(PlatformError) {
-      while let (socket, peer) = try listener.accept() { admit(socket, peer) }
+      while let (socket, peer) = try listener.accept() {
+        let reserve = HTTPLimits.reservedDescriptors
+        if FileDescriptor.areFewLeft(above: socket.raw, fewerThan: reserve) {
+          counters.refuse(.descriptors)
+          return pauseAccepting()
+        }
+        admit(socket, peer)
+      }
     } catch .systemCall(_, let code, _) where [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) {
       // The client stays in the backlog, so the source would report it at once again.
-      stopAccepting()
-      queue.asyncAfter(deadline: .now() + Self.acceptPause) { [weak self] in
-        self?.startAccepting()
-      }
+      counters.refuse(.descriptors)
+      pauseAccepting()
     } catch {
       // The trouble of one client that came and went (accept(2)); the source reports the next.
     }
   }
 
+  private func pauseAccepting() {
+    stopAccepting()
+    queue.asyncAfter(deadline: .now() + Self.acceptPause) { [weak self] in
+      self?.startAccepting()
+    }
+  }
+
   private func admit(_ socket: Socket, _ peer: SocketAddress) {
     let connection = SocketConnection(
-      socket: socket, peer: peer.description, configuration: configuration, handler: handler
+      socket: socket, peer: peer, configuration: configuration, handler: handler,
+      counters: counters
     ) { [weak self] in self?.remove($0) }
-    if served.count < configuration.limits.connections {
+    guard let reason = cap.admit(peer.network) else {
+      counters.open()
       served[ObjectIdentifier(connection)] = connection
-      connection.start()
-    } else if refused.count < HTTPLimits.refusedConnections {
+      return connection.start()
+    }
+    counters.refuse(reason)
+    if refused.count < HTTPLimits.refusedConnections {
       refused[ObjectIdentifier(connection)] = connection
-      connection.refuse("too many connections")
+      connection.refuse(status: reason.answer.status, message: reason.answer.message)
     }
   }
 
   private func remove(_ connection: SocketConnection) {
     queue.async {
-      self.served[ObjectIdentifier(connection)] = nil
+      if self.served.removeValue(forKey: ObjectIdentifier(connection)) != nil {
+        self.cap.leave(connection.network)
+        self.counters.close()
+      }
       self.refused[ObjectIdentifier(connection)] = nil
       self.finishStopping()
     }
@@ -154,8 +190,9 @@ public final class Server: @unchecked Sendable {
     timer.schedule(deadline: .now() + Self.clockInterval, repeating: Self.clockInterval)
     timer.setEventHandler { [weak self] in
       guard let self else { return }
-      for connection in served.values { connection.tick() }
-      for connection in refused.values { connection.tick() }
+      let now = MonotonicClock.nanoseconds
+      for connection in served.values { connection.tick(at: now) }
+      for connection in refused.values { connection.tick(at: now) }
     }
     timer.activate()
     clock = timer

@@ -3,6 +3,7 @@
 import Dispatch
 import Glibc
 import Platform
+import Synchronization
 
 /// One client's socket, watched by Dispatch sources.
 ///
@@ -12,12 +13,18 @@ final class SocketConnection: @unchecked Sendable {
   let queue: DispatchQueue
   /// Nil once ended: a responder that outlives its client must not keep the descriptor open.
   private var socket: Socket?
+  /// What tells clients apart; nil for a Unix socket's.
+  let network: UInt64?
   private let handler: any RequestHandler
   private let timeouts: HTTPTimeouts
+  private let counters: ServerCounters
   private let onEnd: @Sendable (SocketConnection) -> Void
 
   private var connection: Connection
   private var output = OutputBuffer()
+  /// What this connection has added to the bytes of unfinished requests.
+  private var heldBytes = 0
+  private let heldLimit: Int
   private var actions: [Connection.Action] = []
   private var isPerforming = false
   /// Weak, so that a handler that drops its responder is noticed.
@@ -28,20 +35,27 @@ final class SocketConnection: @unchecked Sendable {
   /// Sources whose cancellation is not done.
   private var liveSources = 0
   private var deadline: Connection.Deadline?
-  private var deadlineTime = DispatchTime.distantFuture
+  /// In nanoseconds of the monotonic clock. Written on `queue`, read by the server's clock, so
+  /// that idle connections cost it no turn of their queues.
+  private let deadlineTime = Atomic<UInt64>(.max)
 
   /// `onEnd` is called on `queue`, once, when the socket is closed.
   init(
-    socket: Socket, peer: String, configuration: ServerConfiguration,
-    handler: any RequestHandler, onEnd: @escaping @Sendable (SocketConnection) -> Void
+    socket: Socket, peer: SocketAddress, configuration: ServerConfiguration,
+    handler: any RequestHandler, counters: ServerCounters,
+    onEnd: @escaping @Sendable (SocketConnection) -> Void
   ) {
     queue = DispatchQueue(label: "http.connection", target: .global(qos: .userInitiated))
     self.socket = socket
+    network = peer.network
+    self.counters = counters
     self.handler = handler
     timeouts = configuration.timeouts
+    heldLimit = configuration.limits.heldBytes
     self.onEnd = onEnd
     connection = Connection(
-      limits: configuration.limits, errorFormat: configuration.errorFormat, peer: peer,
+      limits: configuration.limits, errorFormat: configuration.errorFormat,
+      peer: peer.description,
       time: { Glibc.time(nil) })
   }
 
@@ -50,9 +64,9 @@ final class SocketConnection: @unchecked Sendable {
   /// Begins to serve.
   func start() { queue.async { self.perform { _ in [] } } }
 
-  /// Answers 503 to whatever comes.
-  func refuse(_ message: String) {
-    queue.async { self.perform { $0.refuse(status: 503, message: message) } }
+  /// Answers with an error to whatever comes.
+  func refuse(status: Int, message: String) {
+    queue.async { self.perform { $0.refuse(status: status, message: message) } }
   }
 
   /// Ends after the present request.
@@ -61,10 +75,13 @@ final class SocketConnection: @unchecked Sendable {
   /// Ends now.
   func abort() { queue.async { self.perform { $0.abort() } } }
 
-  /// The time-outs' clock; to be called every now and then.
-  func tick() {
+  /// The time-outs' clock; to be called every now and then with the monotonic clock's time.
+  func tick(at time: UInt64) {
+    guard time >= deadlineTime.load(ordering: .relaxed) else { return }
     queue.async {
-      if DispatchTime.now() >= self.deadlineTime { self.perform { $0.timeOut() } }
+      guard time >= self.deadlineTime.load(ordering: .relaxed) else { return }
+      if let wait = self.deadline?.wait { self.counters.timeOut(wait) }
+      self.perform { $0.timeOut() }
     }
   }
 
@@ -93,7 +110,24 @@ final class SocketConnection: @unchecked Sendable {
       sendOutput()
     } while !actions.isEmpty
     isPerforming = false
-    if let socket { watch(socket) }
+    if let socket {
+      watch(socket)
+      checkHeldBytes()
+    }
+  }
+
+  /// Refuses a large request when all of them together hold too much.
+  private func checkHeldBytes() {
+    let held = connection.heldBytes
+    guard held != heldBytes else { return }
+    let all = counters.hold(held - heldBytes)
+    heldBytes = held
+    guard all > heldLimit, held > HTTPLimits.smallRequestBytes, deadline?.wait == .body else {
+      return
+    }
+    counters.refuse(.memory)
+    let answer = ServerStatistics.Refusal.memory.answer
+    perform { $0.refuse(status: answer.status, message: answer.message) }
   }
 
   private func perform(_ action: Connection.Action) {
@@ -163,7 +197,9 @@ final class SocketConnection: @unchecked Sendable {
     }
     if connection.deadline != deadline {
       deadline = connection.deadline
-      deadlineTime = deadline.map { .now() + seconds($0.wait) } ?? .distantFuture
+      let now = MonotonicClock.nanoseconds
+      let time = deadline.map { now + UInt64(seconds($0.wait) * 1e9) } ?? .max
+      deadlineTime.store(time, ordering: .relaxed)
     }
   }
 
@@ -185,17 +221,21 @@ final class SocketConnection: @unchecked Sendable {
     case .body: timeouts.body
     case .send: timeouts.send
     case .linger: timeouts.linger
+    case .silence: timeouts.silence
+    case .ahead: timeouts.ahead
     }
   }
 
   private func end() {
     socket = nil
     output.removeAll()
+    _ = counters.hold(-heldBytes)
+    heldBytes = 0
     readSource?.cancel()
     writeSource?.cancel()
     readSource = nil
     writeSource = nil
-    deadlineTime = .distantFuture
+    deadlineTime.store(.max, ordering: .relaxed)
     if liveSources == 0 { onEnd(self) }
   }
 }

@@ -24,6 +24,8 @@ public struct APIServer: RequestHandler {
       switch try endpoint(request) {
       case .health: responder.send(health)
       case .metrics: responder.send(metrics)
+      case .options(let methods):
+        responder.send(Response(status: 204, headers: ["Allow": methods]))
       case .models: responder.send(Response(json: card.list))
       case .model(let path): responder.send(Response(json: try card.json(path: path)))
       case .tokenize:
@@ -53,11 +55,14 @@ public struct APIServer: RequestHandler {
     case detokenize
     case completions
     case chatCompletions
+    /// Which methods there are (RFC 9110, section 9.3.7).
+    case options(String)
   }
 
   private func endpoint(_ request: Request) throws(APIError) -> Endpoint {
     let endpoint: Endpoint
     switch request.path {
+    case "*": return .options("GET, HEAD, POST, OPTIONS")
     case "/health": endpoint = .health
     case "/metrics": endpoint = .metrics
     case "/v1/models": endpoint = .models
@@ -73,16 +78,17 @@ public struct APIServer: RequestHandler {
     }
     let allowed: [Method] =
       switch endpoint {
-      case .health, .metrics, .models, .model: [.get, .head]
-      case .tokenize, .detokenize, .completions, .chatCompletions: [.post]
+      case .health, .metrics, .models, .model: [.get, .head, .options]
+      case .tokenize, .detokenize, .completions, .chatCompletions: [.post, .options]
+      case .options: []
       }
+    let methods = allowed.map(\.rawValue).joined(separator: ", ")
     guard allowed.contains(request.method) else {
-      let methods = allowed.map(\.rawValue).joined(separator: ", ")
       throw APIError(
         status: 405, message: "`\(request.path)` takes \(methods), not \(request.method.rawValue).",
         code: "method_not_allowed", headers: ["Allow": methods])
     }
-    return endpoint
+    return request.method == .options ? .options(methods) : endpoint
   }
 
   private func body(_ request: Request) throws(APIError) -> JSONValue {

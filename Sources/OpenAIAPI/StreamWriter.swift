@@ -36,7 +36,8 @@ struct StreamWriter {
     guard request.stream != nil else { return }
     responder.startStream(
       status: 200,
-      headers: ["Content-Type": ServerSentEvents.contentType, "Cache-Control": "no-cache"])
+      headers: ["Content-Type": ServerSentEvents.contentType, "Cache-Control": "no-cache"],
+      filler: ServerSentEvents.comment("keep-alive"))
   }
 
   /// Announces a choice where the endpoint does so, before its first text.

@@ -35,6 +35,17 @@ extension FileDescriptor {
   }
 }
 
+extension FileDescriptor {
+  /// Whether fewer than `count` descriptors above `raw`, which was just opened, are left to the
+  /// process. The system gives out the lowest free number.
+  public static func areFewLeft(above raw: Int32, fewerThan count: Int) -> Bool {
+    let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
+    var limit = rlimit()
+    guard unsafe getrlimit(resource, &limit) == 0 else { return false }
+    return rlim_t(raw) + rlim_t(count) >= limit.rlim_cur
+  }
+}
+
 /// Runs a system call that reports failure by a negative result; interruptions are retried.
 func systemCall<Result: BinaryInteger>(
   _ name: String, subject: String? = nil, _ call: () -> Result

@@ -1,11 +1,14 @@
-// IPv4 and IPv6 socket addresses as values.
+// IPv4, IPv6 and Unix socket addresses as values.
 
 import Glibc
 
-/// An IPv4 or IPv6 address with a port.
+/// An IPv4 or IPv6 address with a port, or the path of a Unix socket.
 public struct SocketAddress: Sendable, CustomStringConvertible {
   private(set) var storage = sockaddr_storage()
   private(set) var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+
+  /// What makes a host name a path: `unix:/run/hadal.sock`.
+  public static let unixPrefix = "unix:"
 
   /// An address to be filled in by `body`, which gets room for any kind of address.
   init(
@@ -18,9 +21,11 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     }
   }
 
-  /// The address of a host name or numeric address, by the system's resolver. A name with
-  /// addresses of both families gives the IPv4 one, so that `localhost` is 127.0.0.1.
+  /// The address of a host name or numeric address, by the system's resolver, or of a Unix socket
+  /// for `unix:PATH`. A name with addresses of both families gives the IPv4 one, so that
+  /// `localhost` is 127.0.0.1.
   public static func resolve(host: String, port: UInt16) throws(PlatformError) -> SocketAddress {
+    if host.hasPrefix(unixPrefix) { return try unix(String(host.dropFirst(unixPrefix.count))) }
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     unsafe hints.ai_flags = AI_NUMERICSERV
@@ -41,6 +46,25 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     }
   }
 
+  /// A path fits with its terminating zero into `sun_path` (unix(7)).
+  private static func unix(_ path: String) throws(PlatformError) -> SocketAddress {
+    let bytes = Array(path.utf8)
+    guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path),
+      !bytes.contains(0)
+    else { throw .invalidAddress(unixPrefix + path) }
+    var address = try unsafe SocketAddress { pointer, length in
+      unsafe length.pointee = socklen_t(pathOffset + bytes.count + 1)
+    }
+    address.storage.ss_family = sa_family_t(AF_UNIX)
+    unsafe withUnsafeMutableBytes(of: &address.storage) { storage in
+      for (index, byte) in bytes.enumerated() { unsafe storage[pathOffset + index] = byte }
+    }
+    return address
+  }
+
+  /// Where the path begins in `sockaddr_un`.
+  private static let pathOffset = MemoryLayout<sa_family_t>.size
+
   var family: Int32 { Int32(storage.ss_family) }
 
   func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -49,17 +73,43 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Port in host byte order; 0 where the system is to choose one.
-  public var port: UInt16 {
-    unsafe withUnsafePointer(to: storage) { pointer in
-      // The port lies at the same place in both families (RFC 3493, section 3.3).
-      let address = unsafe UnsafeRawPointer(pointer).assumingMemoryBound(to: sockaddr_in.self)
-      return unsafe UInt16(bigEndian: address.pointee.sin_port)
-    }
+  private func bytes(_ range: Range<Int>) -> [UInt8] {
+    unsafe withUnsafeBytes(of: storage) { unsafe Array($0[range]) }
   }
 
-  /// `127.0.0.1:8080` or `[::1]:8080`.
+  /// The path of a Unix socket; nil for other families, empty for a client without a name.
+  var path: String? {
+    guard family == AF_UNIX else { return nil }
+    let room = bytes(Self.pathOffset..<max(Int(length), Self.pathOffset))
+    return String(decoding: room.prefix { $0 != 0 }, as: UTF8.self)
+  }
+
+  /// Port in host byte order; 0 where the system is to choose one, and for Unix sockets.
+  public var port: UInt16 {
+    if family == AF_UNIX { return 0 }
+    // The port lies at the same place in both families (RFC 3493, section 3.3).
+    return bytes(2..<4).reduce(0) { $0 << 8 | UInt16($1) }
+  }
+
+  /// The address of IPv4, also where a dual-stack socket shows it as `::ffff:a.b.c.d` (RFC 4291,
+  /// section 2.5.5.2).
+  private var ipv4: [UInt8]? {
+    if family == AF_INET { return bytes(4..<8) }
+    let mapped = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
+    return family == AF_INET6 && bytes(8..<20) == mapped ? bytes(20..<24) : nil
+  }
+
+  /// What tells clients apart: an IPv4 address, or the 64 leading bits of an IPv6 address, of
+  /// which one client has the rest to choose from (RFC 6177). Nil for Unix sockets.
+  public var network: UInt64? {
+    if let ipv4 { return ipv4.reduce(0xFFFF) { $0 << 8 | UInt64($1) } }
+    return family == AF_INET6 ? bytes(8..<16).reduce(0) { $0 << 8 | UInt64($1) } : nil
+  }
+
+  /// `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/hadal.sock`, or `unix` for a client without a name.
   public var description: String {
+    if let path { return path.isEmpty ? "unix" : Self.unixPrefix + path }
+    if let ipv4 { return ipv4.map { "\($0)" }.joined(separator: ".") + ":\(port)" }
     let host = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) {
       buffer in
       let result = unsafe withPointer { pointer, length in
@@ -69,6 +119,6 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
       guard result == 0, let start = buffer.baseAddress else { return "?" }
       return unsafe String(cString: start)
     }
-    return family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+    return "[\(host)]:\(port)"
   }
 }

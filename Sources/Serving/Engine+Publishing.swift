@@ -27,8 +27,8 @@ extension Engine {
   /// Brings the monitor's gauges up to date.
   func report() {
     monitor.recordPool(
-      running: running.count, waiting: waiting.count, free: pool.freeCount,
-      cached: pool.cachedCount, of: limits.pageCount)
+      running: running.count, waiting: waiting.count, paused: paused.count,
+      free: pool.freeCount, cached: pool.cachedCount, of: limits.pageCount)
   }
 
   /// Lets others share what the prefill computed.

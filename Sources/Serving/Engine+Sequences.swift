@@ -96,6 +96,11 @@ extension Engine {
       monitor.recordCancellation()
       return true
     }
+    paused.removeAll { sequence in
+      guard ids.contains(sequence.id) else { return false }
+      monitor.recordCancellation()
+      return true
+    }
     for sequence in running where ids.contains(sequence.id) && !sequence.isCancelled {
       cancelRunning(sequence)
     }
@@ -144,6 +149,7 @@ extension Engine {
       if covered < sequence.computed || sequence.pending < 1 { return "running without pages" }
     }
     if waiting.contains(where: { !$0.pages.isEmpty }) { return "waiting with pages" }
+    if paused.contains(where: { !$0.pages.isEmpty }) { return "paused with pages" }
     for list in [running, waiting]
     where !zip(list, list.dropFirst()).allSatisfy({ $0.precedes($1) }) {
       return "out of order"

@@ -28,6 +28,8 @@ package final class Engine<Model: LanguageModel> {
   /// Both in order of priority and arrival.
   var waiting: [SequenceState] = []
   var running: [SequenceState] = []
+  /// Those whose readers do not keep up, in the order in which they were set aside.
+  var paused: [SequenceState] = []
   var view = SchedulerView()
   var plan = StepPlan()
   var decodePass: LanePass
@@ -104,11 +106,13 @@ package final class Engine<Model: LanguageModel> {
   private func takeSubmissions() -> Bool {
     guard let news = inbox.take() else { return true }
     for submission in news.submissions { enqueue(SequenceState(submission)) }
+    resume(news.resumptions)
     cancel(news.cancellations)
     return !news.isStopping
   }
 
   private func makePlan() {
+    pauseUnread()
     admitWaiting()
     repeat {
       look()

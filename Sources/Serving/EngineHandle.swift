@@ -49,7 +49,7 @@ public final class EngineHandle: Sendable {
       // ends it all.
       TokenStream(
         capacity: request.prompt.count + request.maxTokens + 2, notify: notify,
-        cancelled: { inbox.cancel(id) })
+        cancelled: { inbox.cancel(id) }, resumed: { inbox.resume(id) })
     }
   }
 

@@ -16,6 +16,8 @@ package final class EngineInbox: Sendable {
   struct Contents: Sendable {
     var submissions: [Submission] = []
     var cancellations: [SequenceID] = []
+    /// Paused sequences whose readers have caught up.
+    var resumptions: [SequenceID] = []
     var isStopping = false
   }
 
@@ -63,6 +65,12 @@ package final class EngineInbox: Sendable {
     announce()
   }
 
+  /// Lets a paused sequence go on.
+  package func resume(_ id: SequenceID) {
+    state.withLock { $0.contents.resumptions.append(id) }
+    announce()
+  }
+
   /// Ends the engine's loop after its current step.
   package func stop() {
     state.withLock { $0.contents.isStopping = true }
@@ -86,6 +94,7 @@ package final class EngineInbox: Sendable {
       let contents = state.contents
       state.contents.submissions.removeAll()
       state.contents.cancellations.removeAll()
+      state.contents.resumptions.removeAll()
       return contents
     }
   }

@@ -42,6 +42,12 @@ public struct EngineLimits: Sendable, Equatable {
   public var speculation: Speculation
   /// Whether the latents of finished sequences are kept for prompts that begin the same way.
   public var cachesPrefixes: Bool
+  /// Events that wait in a stream at which its sequence is paused until they are taken. One more
+  /// step's events may join them.
+  public var streamBacklog = 256
+  /// Sequences that are paused at one time; beyond, an unread one goes on, for as many events as
+  /// it may have in all.
+  public var pausedSequences: Int
   /// For measuring only: what decides about drafts instead of the model. Nil in every server.
   public var acceptanceCoin: AcceptanceCoin?
 
@@ -59,6 +65,7 @@ public struct EngineLimits: Sendable, Equatable {
     precondition((0...Speculation.maxDepth).contains(speculation.depthLimit), "draft depth")
     self.maxSequences = maxSequences
     self.queueLength = queueLength
+    pausedSequences = queueLength
     self.prefillChunk = prefillChunk
     self.contextLength = contextLength
     self.pageCount = pageCount

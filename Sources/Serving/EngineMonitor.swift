@@ -47,6 +47,7 @@ package final class EngineMonitor: Sendable {
 
   func recordDrafting(_ load: EngineStatistics.LaneLoad) { state.withLock { $0.draftLoad += load } }
   func recordPreemption() { state.withLock { $0.preemptions += 1 } }
+  func recordPause() { state.withLock { $0.pauses += 1 } }
   func recordCancellation() { state.withLock { $0.cancelled += 1 } }
 
   func recordEnd(_ reason: FinishReason) {
@@ -92,10 +93,13 @@ package final class EngineMonitor: Sendable {
     }
   }
 
-  func recordPool(running: Int, waiting: Int, free: Int, cached: Int, of total: Int) {
+  func recordPool(
+    running: Int, waiting: Int, paused: Int, free: Int, cached: Int, of total: Int
+  ) {
     state.withLock {
       $0.runningSequences = running
       $0.waitingSequences = waiting
+      $0.pausedSequences = paused
       $0.pageCount = total
       $0.freePages = free
       $0.cachedPages = cached

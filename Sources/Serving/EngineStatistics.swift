@@ -41,6 +41,8 @@ public struct EngineStatistics: Sendable, Equatable {
 
   public package(set) var runningSequences = 0
   public package(set) var waitingSequences = 0
+  /// Sequences that were set aside because their readers do not keep up.
+  public package(set) var pausedSequences = 0
 
   /// Pages of the pool; those held by running sequences are neither free nor cached.
   public package(set) var pageCount = 0
@@ -57,6 +59,8 @@ public struct EngineStatistics: Sendable, Equatable {
   public package(set) var decodeSteps = 0
   /// Sequences that had to give up their pages and were computed again.
   public package(set) var preemptions = 0
+  /// How often a sequence was set aside because its reader did not keep up.
+  public package(set) var pauses = 0
 
   /// Answers by the way they ended.
   public package(set) var stopped = 0

@@ -166,12 +166,16 @@ final class SequenceState {
     case next(seconds: Double)
   }
 
-  /// Ends a step: nil when it emitted nothing.
+  /// The time until the next step that emits is no latency: the reader did not take what was there.
+  func forgetEmission() { lastEmission = nil }
+
+  /// Ends a step: nil when nobody waited, or it emitted nothing.
   func endStep() -> Wait? {
     guard let now = emission else { return nil }
     defer { (lastEmission, emission) = (now, nil) }
     guard let lastEmission else {
-      return .first(seconds: stream.timings.firstTokenSeconds ?? 0)
+      let timings = stream.timings
+      return timings.firstToken == now ? timings.firstTokenSeconds.map { .first(seconds: $0) } : nil
     }
     return .next(seconds: now > lastEmission ? Double(now - lastEmission) / 1e9 : 0)
   }

@@ -26,8 +26,9 @@ struct ServeCommand: ParsableCommand {
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
   @OptionGroup var logging: LogOptions
+  @OptionGroup var connections: ConnectionOptions
 
-  @Option(help: "Address to listen on.")
+  @Option(help: "Address to listen on, `::` for all of IPv6 and IPv4; or unix:PATH.")
   var host = "127.0.0.1"
 
   @Option(help: "Port to listen on; 0 picks a free one.")
@@ -64,13 +65,16 @@ struct ServeCommand: ParsableCommand {
       chatFormat: text.chatFormat, defaults: text.defaults, endTokens: text.endTokens,
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
     var configuration = ServerConfiguration(host: host, port: port)
-    let metrics = ServerMetrics(planned, accessLog: accessLog)
+    let connectionCounts = ConnectionCounts()
+    let metrics = ServerMetrics(planned, accessLog: accessLog, connections: connectionCounts)
     let handler = AccessLog(
       around: APIServer(model: model, host: metrics.host), model: model,
       sink: logging.sink(accessLog))
     configuration.errorFormat = handler.observing(openAIErrorFormat)
     configuration.limits.bodyBytes = APILimits.bodyBytes
+    connections.apply(to: &configuration)
     let server = Server(configuration: configuration, handler: handler)
+    connectionCounts.server = server
     let bound = try server.start()
     log.info(
       "ready",
@@ -78,13 +82,15 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
-    let address = host.contains(":") ? "[\(host)]" : host
-    StandardOutput.write("Listening on http://\(address):\(bound)\n")
     let shutdown = Shutdown(
       server: server, seconds: drainSeconds, log: log, accessLog: accessLog)
     let reload = ReloadSignal(
       queue: .main, hooks: accessLog.map { lines in [{ lines.reopen() }] } ?? [])
-    withExtendedLifetime((reload, TerminationSignals(queue: .main) { shutdown.receive() })) {
+    let signals = TerminationSignals(queue: .main) { shutdown.receive() }
+    // Last, so that whoever waits for this line may send signals.
+    let place = ConnectionOptions.place(scheme: "http", host: host, port: bound)
+    StandardOutput.write("Listening on \(place)\n")
+    withExtendedLifetime((reload, signals)) {
       dispatchMain()
     }
   }

@@ -14,14 +14,16 @@ struct ServerMetrics: Sendable {
   /// What tells builds apart, as labels.
   let build: [PrometheusText.Label]
   let accessLog: LineLog?
+  let connections: ConnectionCounts
 
-  init(_ planned: PlannedModel, accessLog: LineLog?) {
+  init(_ planned: PlannedModel, accessLog: LineLog?, connections: ConnectionCounts) {
     memory = planned.memory
     build = [
       ("version", Hadal.version), ("kernels", planned.kernels.tier.rawValue),
       ("kv_type", planned.latents.format.rawValue),
     ]
     self.accessLog = accessLog
+    self.connections = connections
   }
 
   var host: HostMetrics { HostMetrics { [self] in add(to: &$0) } }
@@ -30,6 +32,7 @@ struct ServerMetrics: Sendable {
     output.labels = []
     output.begin("hadal_build_info", .gauge, "The program, by its labels.")
     output.sample("hadal_build_info", build, value: 1)
+    connections.add(to: &output)
     addMemory(to: &output)
     addProcess(ProcessStatistics.measure(), to: &output)
     addThrottling(ProcessorThrottling.measure(), to: &output)

@@ -1,5 +1,6 @@
 // A connection's protocol, with its bytes split everywhere.
 
+import Foundation
 import HTTP
 import Testing
 
@@ -219,23 +220,104 @@ struct ConnectionTests {
     }
   }
 
-  @Test("time for sending begins anew with every byte that leaves")
+  @Test("time for sending begins anew when enough has left, or all")
   func sendDeadline() {
-    var connection = driver().connection
+    var limits = HTTPLimits()
+    limits.sendProgressBytes = 100
+    var connection = driver(limits).connection
     _ = connection.receive(Array(Self.get.utf8))
-    _ = connection.respond(Response(status: 200))
+    let actions = connection.respond(Response(status: 200, body: [UInt8](repeating: 0, count: 500)))
+    guard case .send(let bytes) = actions.first else {
+      Issue.record("no answer")
+      return
+    }
     let first = connection.deadline
     #expect(first?.wait == .send)
+    for _ in 0..<99 { _ = connection.didSend(1) }
+    #expect(connection.deadline == first, "a reader of single bytes gains no time")
     _ = connection.didSend(1)
-    #expect(connection.deadline?.wait == .send)
-    #expect(connection.deadline != first)
+    let second = connection.deadline
+    #expect(second?.wait == .send && second != first)
+    var whole = connection
     #expect(connection.timeOut() == [.close])
+    _ = whole.didSend(bytes.count - 100)
+    #expect(whole.deadline?.wait == .request)
+  }
+
+  @Test("a silent stream is filled, as often as it is silent, and an answer without filler is not")
+  func silence() {
+    var driver = driver()
+    driver.feed(Self.get)
+    driver.perform(
+      driver.connection.startStream(status: 200, headers: [:], filler: Array(": x\n\n".utf8)))
+    var deadlines = [driver.connection.deadline]
+    for _ in 0..<2 {
+      #expect(driver.connection.deadline?.wait == .silence)
+      driver.perform(driver.connection.timeOut())
+      deadlines.append(driver.connection.deadline)
+    }
+    driver.perform(driver.connection.write([0x21]))
+    deadlines.append(driver.connection.deadline)
+    #expect(zip(deadlines, deadlines.dropFirst()).allSatisfy { $0 != $1 }, "silence begins anew")
+    let filled = "5\r\n: x\n\n\r\n"
+    #expect(driver.transcript.text.hasSuffix("\r\n\r\n\(filled)\(filled)1\r\n!\r\n"))
+    driver.perform(driver.connection.finish())
+    #expect(driver.connection.deadline?.wait == .request)
+
+    driver.feed("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+    driver.perform(driver.connection.startStream(status: 200, headers: [:], filler: [1]))
+    #expect(driver.connection.deadline == nil)
+    driver.perform(driver.connection.finish())
+    driver.feed(Self.get)
+    driver.perform(driver.connection.startStream(status: 200, headers: [:]))
+    #expect(driver.connection.deadline == nil)
+  }
+
+  @Test("the last request of a connection closes it, and what follows is dropped")
+  func requestLimit() {
+    var limits = HTTPLimits()
+    limits.requestsPerConnection = 3
+    let transcript = ConnectionDriver.run(
+      String(repeating: Self.get, count: 5), limits: limits)
+    #expect(transcript.statuses == [200, 200, 200])
+    #expect(transcript.text.components(separatedBy: "Connection: close").count == 2)
+    #expect(transcript.isShutDown && !transcript.isClosed)
+  }
+
+  @Test("a client that has filled its bound gets little time, anew for each request")
+  func ahead() {
+    var limits = HTTPLimits()
+    limits.pipelinedBytes = 100
+    var driver = driver(limits)
+    driver.feed(Self.get)
+    #expect(driver.connection.deadline == nil)
+    driver.feed(String(repeating: Self.get, count: 5))
+    let first = driver.connection.deadline
+    #expect(first?.wait == .ahead)
+    driver.perform(driver.connection.respond(Response(status: 200)))
+    #expect(driver.connection.deadline?.wait == .ahead)
+    #expect(driver.connection.deadline != first)
+    #expect(driver.connection.timeOut() == [.clientGone, .close])
   }
 
   @Test("stopping closes idle connections at once, others after their answer")
   func stop() {
-    var idle = driver().connection
-    #expect(idle.stop() == [.close])
+    var idle = ConnectionDriver()
+    idle.feed(Self.get)
+    idle.perform(idle.connection.stop())
+    #expect(idle.transcript.isClosed)
+
+    // The client of a new connection may have asked already.
+    var new = ConnectionDriver()
+    new.perform(new.connection.stop())
+    #expect(!new.transcript.isClosed && new.connection.deadline?.wait == .linger)
+    var silent = new
+    silent.perform(silent.connection.timeOut())
+    #expect(silent.transcript.isClosed)
+    new.feed(Self.get + Self.get)
+    #expect(new.transcript.statuses == [200])
+    #expect(new.transcript.text.contains("\r\nConnection: close\r\n"))
+    #expect(new.transcript.isShutDown)
 
     var running = driver()
     running.feed(Self.get + Self.get)

@@ -6,7 +6,7 @@ import Testing
 /// The parser's outcome depends on the bytes alone, and no bytes trap it.
 @Suite("Hostile bytes")
 struct HostileBytesTests {
-  private static let corpus: [String] = [
+  static let corpus: [String] = [
     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n"
       + "GET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET",
@@ -28,7 +28,7 @@ struct HostileBytesTests {
   ]
 
   /// Small, so that inputs reach them.
-  private static var limits: HTTPLimits {
+  static var limits: HTTPLimits {
     var limits = HTTPLimits()
     limits.targetBytes = 60
     limits.headerBytes = 300
@@ -47,85 +47,5 @@ struct HostileBytesTests {
       #expect(ConnectionDriver.run(parts, limits: Self.limits) == whole, "at \(position)")
     }
     #expect(ConnectionDriver.run(bytes.map { [$0] }, limits: Self.limits) == whole)
-  }
-
-  #if DEBUG
-    private static let mutations = 5_000
-  #else
-    private static let mutations = 100_000
-  #endif
-
-  @Test("mutated requests give the same whole and in random pieces")
-  func mutated() {
-    let seed = UInt64.random(in: 0...UInt64.max)
-    print("seed of the mutated requests: \(seed)")
-    var generator = SplitMix(state: seed)
-    var accepted = 0
-    var refused = 0
-    for _ in 0..<Self.mutations {
-      let bytes = Self.mutate(&generator)
-      let whole = ConnectionDriver.run([bytes], limits: Self.limits)
-      let pieces = ConnectionDriver.run(Self.cut(bytes, &generator), limits: Self.limits)
-      if whole != pieces {
-        Issue.record("seed \(seed): \(String(decoding: bytes, as: UTF8.self).debugDescription)")
-        return
-      }
-      #expect(whole.requests.allSatisfy { $0.body.count <= 200 && $0.headers.fields.count <= 8 })
-      accepted += whole.requests.count
-      refused += whole.isShutDown ? 1 : 0
-    }
-    // Mutations that all die in the first line would test nothing further in.
-    #expect(accepted > Self.mutations / 10 && refused > Self.mutations / 10)
-  }
-
-  private static let tokens = [
-    "\r\n", "\n", "\r", " ", "\t", ":", "\0", "\r\n\r\n", "Content-Length: 3\r\n",
-    "ffffffffffffffff",
-    "Transfer-Encoding: chunked\r\n", "Host: h\r\n", "99999999999999999999", "%", ";", "0", "-",
-    "HTTP/1.1", "HTTP/9.9", "Connection: close\r\n", "Expect: 100-continue\r\n", "?", "\u{FF}", ",",
-  ].map { Array($0.utf8) }
-
-  private static func mutate(_ generator: inout SplitMix) -> [UInt8] {
-    var bytes = Array(corpus[Int.random(in: 0..<corpus.count, using: &generator)].utf8)
-    for _ in 0..<Int.random(in: 1...4, using: &generator) {
-      let start = Int.random(in: 0...bytes.count, using: &generator)
-      let end = min(bytes.count, start + Int.random(in: 0...12, using: &generator))
-      switch Int.random(in: 0..<5, using: &generator) {
-      case 0: bytes.removeSubrange(start..<end)
-      case 1: bytes.insert(contentsOf: bytes[start..<end], at: start)
-      case 2: bytes.insert(contentsOf: tokens.randomElement(using: &generator) ?? [], at: start)
-      case 3:
-        bytes.replaceSubrange(start..<end, with: tokens.randomElement(using: &generator) ?? [])
-      default:
-        for index in start..<end where Bool.random(using: &generator) {
-          bytes[index] = UInt8.random(in: 0...255, using: &generator)
-        }
-      }
-    }
-    return bytes
-  }
-
-  private static func cut(_ bytes: [UInt8], _ generator: inout SplitMix) -> [[UInt8]] {
-    var pieces: [[UInt8]] = []
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = Int.random(in: 1...40, using: &generator)
-      pieces.append(Array(rest.prefix(count)))
-      rest = rest.dropFirst(count)
-    }
-    return pieces
-  }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): repeatable from its seed.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -37,11 +37,10 @@ struct RequestParserTests {
     "targets in origin, absolute and asterisk form (RFC 9112, 3.2)",
     arguments: [
       ("GET / HTTP/1.1", "/", nil), ("GET /?  HTTP/1.1", nil, nil), ("GET /a? HTTP/1.1", "/a", ""),
-      ("GET http://h/a?b HTTP/1.1", "/a", "b"), ("GET HTTP://h:8080 HTTP/1.1", "/", nil),
-      ("GET https://h?q HTTP/1.1", "/", "q"), ("GET http://[::1]:80/x HTTP/1.1", "/x", nil),
-      ("OPTIONS * HTTP/1.1", "*", nil), ("GET * HTTP/1.1", nil, nil),
-      ("GET a HTTP/1.1", nil, nil), ("GET http:///a HTTP/1.1", nil, nil),
-      ("GET ftp://h/a HTTP/1.1", nil, nil), ("GET http://u@h/a HTTP/1.1", nil, nil),
+      ("GET http://h/a?b HTTP/1.1", "/a", "b"), ("GET HTTP://H HTTP/1.1", "/", nil),
+      ("GET https://h?q HTTP/1.1", "/", "q"), ("GET http://h:80/x HTTP/1.1", "/x", nil),
+      ("GET https://h:/x HTTP/1.1", "/x", nil), ("OPTIONS * HTTP/1.1", "*", nil),
+      ("OPTIONS /a HTTP/1.1", "/a", nil), ("OPTIONS http://h HTTP/1.1", "/", nil),
     ] as [(String, String?, String?)])
   func targets(line: String, path: String?, query: String?) {
     let transcript = ConnectionDriver.run("\(line)\r\nHost: h\r\n\r\n")
@@ -59,6 +58,8 @@ struct RequestParserTests {
       "GET / HTTP/1.1\r\nHost:\r\n\r\n",
       "GET / HTTP/1.1\r\nhOST:h\r\nX: caf\u{E9}\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
+      "GET http://[::FFFF:1.2.3.4]:8080/ HTTP/1.1\r\nHost: [::ffff:1.2.3.4]:8080\r\n\r\n",
+      "GET http://h:80/ HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: a%20b_c.d:\r\n\r\n",
       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0005\r\n\r\nhello",
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: , Chunked ,\r\n\r\n0\r\n\r\n",
     ])
@@ -68,86 +69,12 @@ struct RequestParserTests {
   func chunked() throws {
     let request = try only(
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + "5\r\nhello\r\n00a;name=\"v\"\r\n0123456789\r\nA ;x\r\nABCDEFGHIJ\r\n000\r\n"
+        + "5\r\nhello\r\n00a;name=\"v\"\r\n0123456789\r\n"
+        + "A ; x = y;z;q=\"\\\";\"\r\nABCDEFGHIJ\r\n000\r\n"
         + "Digest: x\r\nHost: other\r\n\r\n")
     #expect(request.body == Array("hello0123456789ABCDEFGHIJ".utf8))
     #expect(request.headers["digest"] == nil)
     #expect(request.headers.values("host") == ["h"])
-  }
-
-  private static let post = "POST / HTTP/1.1\r\nHost: h\r\n"
-  private static let chunkedPost = post + "Transfer-Encoding: chunked\r\n\r\n"
-
-  @Test(
-    "malformed requests are answered and the connection closed",
-    arguments: [
-      // The request line, RFC 9112, section 3.
-      (400, "GET /\r\n\r\n"), (400, "GET  / HTTP/1.1\r\n\r\n"), (400, "GET / HTTP/1.1 \r\n\r\n"),
-      (400, " GET / HTTP/1.1\r\n\r\n"), (400, "GET /a b HTTP/1.1\r\n\r\n"),
-      (400, "G@T / HTTP/1.1\r\n\r\n"), (400, "GET\t/ HTTP/1.1\r\n\r\n"),
-      (400, "GET / http/1.1\r\n\r\n"), (400, "GET / HTTP/1\r\n\r\n"),
-      (400, "GET / HTTP/11\r\n\r\n"), (400, "GET / HTTP/1.1x\r\n\r\n"),
-      (400, "GET / HTTP/1,1\r\n\r\n"), (400, "\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
-      (400, "GET /\u{0} HTTP/1.1\r\n\r\n"), (400, "GET /\u{E9} HTTP/1.1\r\n\r\n"),
-      (400, "GET /% HTTP/1.1\r\n\r\n"), (400, "GET /%4 HTTP/1.1\r\n\r\n"),
-      (400, "GET /%zz HTTP/1.1\r\n\r\n"), (400, "GET /#f HTTP/1.1\r\n\r\n"),
-      (400, "GET /<> HTTP/1.1\r\n\r\n"), (400, "GET /?\" HTTP/1.1\r\n\r\n"),
-      (400, "\u{16}\u{3}\u{1}\r\n"), (501, "BREW / HTTP/1.1\r\n\r\n"),
-      (501, "get / HTTP/1.1\r\n\r\n"), (501, "CONNECT h:80 HTTP/1.1\r\n\r\n"),
-      (505, "PRI * HTTP/2.0\r\n\r\n"), (505, "GET / HTTP/0.9\r\n\r\n"),
-      // Line ends, section 2.2.
-      (400, "GET / HTTP/1.1\nHost: h\n\n"), (400, "GET / HTTP/1.1\r\nHost: h\n\r\n"),
-      (400, "\nGET / HTTP/1.1\r\n"), (400, "GET / HTTP/1.1\rHost: h\r\n\r\n"),
-      (400, "GET / HTTP/1.1\r\nHost: h\r\r\n\r\n"),
-      // Fields, section 5.
-      (400, post + "X : y\r\n\r\n"), (400, post + " X: y\r\n\r\n"),
-      (400, post + "X: y\r\n continued\r\n\r\n"), (400, post + "X: y\r\n\tcontinued\r\n\r\n"),
-      (400, post + "X\r\n\r\n"), (400, post + ": y\r\n\r\n"), (400, post + "X(: y\r\n\r\n"),
-      (400, post + "X: a\u{0}b\r\n\r\n"), (400, post + "X: a\u{B}b\r\n\r\n"),
-      (400, post + "X: a\rb\r\n\r\n"), (400, post + "X: \u{7F}\r\n\r\n"),
-      (400, post + "X\u{E9}: y\r\n\r\n"),
-      // Host, section 3.2.
-      (400, "GET / HTTP/1.1\r\n\r\n"), (400, "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n"),
-      (400, "GET / HTTP/1.0\r\nHost: h\r\nHost: g\r\n\r\n"),
-      (400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), (400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
-      (400, "GET / HTTP/1.1\r\nHost: u@h\r\n\r\n"), (400, "GET / HTTP/1.1\r\nHost: h:x\r\n\r\n"),
-      (400, "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"),
-      // Body length, section 6.
-      (400, post + "Content-Length: +5\r\n\r\nhello"), (400, post + "Content-Length: -5\r\n\r\n"),
-      (400, post + "Content-Length: 5 5\r\n\r\n"), (400, post + "Content-Length: 0x5\r\n\r\n"),
-      (400, post + "Content-Length:\r\n\r\n"), (400, post + "Content-Length: 5, 5\r\n\r\n"),
-      (400, post + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
-      (400, post + "Content-Length: 5\r\ncontent-length: 6\r\n\r\nhello"),
-      (400, post + "Content-Length: \u{0663}\r\n\r\n"),
-      (400, post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-      (400, post + "Transfer-Encoding: gzip\r\n\r\n"), (400, post + "Transfer-Encoding:\r\n\r\n"),
-      (400, post + "Transfer-Encoding: chunked, gzip\r\n\r\n"),
-      (400, post + "Transfer-Encoding: chunked, chunked\r\n\r\n"),
-      (400, post + "Transfer-Encoding: xchunked\r\n\r\n"),
-      (501, post + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"),
-      (400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-      (413, post + "Content-Length: 33554433\r\n\r\n"),
-      (413, post + "Content-Length: 99999999999999999999999999\r\n\r\n"),
-      (417, post + "Expect: tea\r\n\r\n"),
-      // Chunks, section 7.1.
-      (400, chunkedPost + "\r\n"), (400, chunkedPost + "g\r\n"), (400, chunkedPost + "-1\r\n"),
-      (400, chunkedPost + "0x1\r\n"), (400, chunkedPost + " 1\r\n"), (400, chunkedPost + "1 \r\n"),
-      (400, chunkedPost + "1\n"), (400, chunkedPost + "1\r\nab\r\n"),
-      (400, chunkedPost + "1\r\na\n"),
-      (400, chunkedPost + "1;\u{1}\r\n"), (400, chunkedPost + "1 x\r\n"),
-      (400, chunkedPost + "1;" + String(repeating: "x", count: 300)),
-      (400, chunkedPost + String(repeating: "0", count: 300)),
-      (413, chunkedPost + "2000001\r\n"), (413, chunkedPost + "ffffffffffffffff\r\n"),
-      (413, chunkedPost + "10000000000000000000001\r\n"),
-      (400, chunkedPost + "0\r\nX\r\n\r\n"), (400, chunkedPost + "0\r\n x: y\r\n\r\n"),
-    ])
-  func malformed(status: Int, text: String) {
-    let transcript = ConnectionDriver.run(text)
-    #expect(transcript.requests.isEmpty)
-    #expect(transcript.statuses == [status], "\(text.debugDescription)")
-    #expect(transcript.text.contains("\r\nConnection: close\r\n"))
-    #expect(transcript.text.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"))
-    #expect(transcript.isShutDown)
   }
 
   @Test("limits hold exactly, and without waiting for a line's end")

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Server on loopback", .timeLimit(.minutes(5)))
 struct ServerTests {
-  private func serve(
+  func serve(
     host: String = "127.0.0.1", configured change: (inout ServerConfiguration) -> Void = { _ in },
     _ body: @escaping @Sendable (Request, Responder) -> Void
   ) throws -> (server: Server, port: UInt16) {
@@ -22,7 +22,7 @@ struct ServerTests {
     responder.send(Response(status: 200, body: Array("\(request.path)|".utf8) + request.body))
   }
 
-  private func stop(_ server: Server, after seconds: Double = 0) async {
+  func stop(_ server: Server, after seconds: Double = 0) async {
     await withCheckedContinuation { continuation in
       server.stop(deadline: .now() + seconds) { continuation.resume() }
     }

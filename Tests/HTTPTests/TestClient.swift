@@ -17,8 +17,11 @@ final class TestClient {
   private let socket: Socket
   private var buffer: [UInt8] = []
 
-  init(port: UInt16, host: String = "127.0.0.1") throws {
-    socket = try Socket.connect(to: .resolve(host: host, port: port), timeout: 60)
+  /// - Parameter source: the address to come from; nil leaves it to the system.
+  init(port: UInt16, host: String = "127.0.0.1", from source: String? = nil) throws {
+    socket = try Socket.connect(
+      to: .resolve(host: host, port: port), timeout: 60,
+      from: source.map { source throws(PlatformError) in try .resolve(host: source, port: 0) })
   }
 
   func send(_ text: String) throws { try send(Array(text.utf8)) }

@@ -12,11 +12,15 @@ final class TestServer: Sendable {
   let port: UInt16
   private let server: Server
 
+  var statistics: ServerStatistics { server.statistics }
+
   init(
-    _ model: ServedModel, limits: HTTPLimits = HTTPLimits(), accessLog: AccessLogSink? = nil
+    _ model: ServedModel, limits: HTTPLimits = HTTPLimits(),
+    timeouts: HTTPTimeouts = HTTPTimeouts(), accessLog: AccessLogSink? = nil
   ) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
+    configuration.timeouts = timeouts
     let handler = AccessLog(around: APIServer(model: model), model: model, sink: accessLog)
     configuration.errorFormat = handler.observing(openAIErrorFormat)
     server = Server(configuration: configuration, handler: handler)

@@ -130,14 +130,14 @@ struct TestService {
   init(
     hasTokenizer: Bool = true, chatFormat: ChatFormat? = .deepseekV3, queueLength: Int = 64,
     defaults: GenerationDefaults = GenerationDefaults(), maxSequences: Int = 2,
-    cachesPrefixes: Bool = true
+    cachesPrefixes: Bool = true, streamBacklog: Int = 256
   ) throws {
     alphabet = AlphabetModel()
-    let engine = try EngineHandle(
-      model: alphabet,
-      limits: EngineLimits(
-        maxSequences: maxSequences, queueLength: queueLength, prefillChunk: 64,
-        contextLength: Self.contextLength, pageCount: 8, cachesPrefixes: cachesPrefixes))
+    var limits = EngineLimits(
+      maxSequences: maxSequences, queueLength: queueLength, prefillChunk: 64,
+      contextLength: Self.contextLength, pageCount: 8, cachesPrefixes: cachesPrefixes)
+    limits.streamBacklog = streamBacklog
+    let engine = try EngineHandle(model: alphabet, limits: limits)
     model = ServedModel(
       name: "alphabet", fingerprint: "test",
       tokenizer: hasTokenizer ? try ByteTokenizer.make() : nil,

@@ -14,6 +14,7 @@ struct MetricsTests {
   func report() throws {
     var s = EngineStatistics()
     (s.runningSequences, s.waitingSequences) = (3, 4)
+    (s.pausedSequences, s.pauses) = (6, 11)
     (s.pageCount, s.freePages, s.cachedPages) = (80, 40, 20)
     (s.promptTokens, s.cachedPromptTokens, s.prefilledTokens) = (1000, 600, 410)
     (s.generatedTokens, s.preemptions, s.draftRounds) = (9_007_199_254_740_991, 2, 50)
@@ -29,6 +30,7 @@ struct MetricsTests {
     let metrics = try PrometheusParser(report.text)
     let expected: [(String, [String: String], Double)] = [
       ("vllm:num_requests_running", [:], 3), ("vllm:num_requests_waiting", [:], 4),
+      ("hadal_num_requests_paused", [:], 6), ("hadal_pauses_total", [:], 11),
       ("vllm:kv_cache_usage_perc", [:], 0.25), ("hadal_kv_pages", ["state": "held"], 20),
       ("hadal_kv_pages", ["state": "cached"], 20), ("hadal_kv_pages", ["state": "free"], 40),
       ("vllm:num_preemptions_total", [:], 2), ("vllm:prompt_tokens_total", [:], 1000),

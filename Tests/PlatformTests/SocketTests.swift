@@ -27,7 +27,7 @@ struct SocketTests {
 
   @Test("bytes and the end of the stream cross a connection", arguments: ["127.0.0.1", "::1"])
   func exchange(host: String) throws {
-    let listener = try Socket.listen(at: .resolve(host: host, port: 0), backlog: 8)
+    let listener = try Socket.listen(at: .resolve(host: host, port: 0))
     #expect(try listener.accept() == nil)
     let client = try Socket.connect(to: listener.localAddress(), timeout: 20)
     let (server, peer) = try #require(try listener.accept())
@@ -47,7 +47,7 @@ struct SocketTests {
 
   @Test("a full socket takes no more, and a vanished peer is an error, not a signal")
   func backPressureAndReset() throws {
-    let listener = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0), backlog: 8)
+    let listener = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0))
     var client: Socket? = try Socket.connect(to: listener.localAddress(), timeout: 20)
     let server = try #require(try listener.accept()).socket
     let block = [UInt8](repeating: 7, count: 1 << 20)
@@ -63,11 +63,11 @@ struct SocketTests {
 
   @Test("a taken port is reported with the call's name and the address")
   func addressInUse() throws {
-    let first = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0), backlog: 8)
+    let first = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0))
     let address = try first.localAddress()
     let expected = PlatformError.systemCall(
       name: "bind", errno: EADDRINUSE, subject: address.description)
-    #expect(throws: expected) { try Socket.listen(at: address, backlog: 8) }
+    #expect(throws: expected) { try Socket.listen(at: address) }
     #expect(expected.description == "\(address): bind: Address already in use")
   }
 }

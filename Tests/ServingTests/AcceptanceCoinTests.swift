@@ -16,6 +16,7 @@ struct AcceptanceCoinTests {
     var limits = EngineLimits(
       maxSequences: 2, queueLength: 4, prefillChunk: 64, contextLength: 1024, pageCount: 40,
       speculation: speculation)
+    limits.streamBacklog = 1000
     limits.acceptanceCoin = probability.map { AcceptanceCoin(probability: $0, seed: seed) }
     let (inbox, monitor) = (EngineInbox(queueLength: 4), EngineMonitor())
     let engine = Engine(
@@ -27,7 +28,7 @@ struct AcceptanceCoinTests {
       try inbox.submit(
         GenerationRequest(
           prompt: [7, 8, Int32(number)], sampling: sampling, maxTokens: Self.length)
-      ) { _ in TokenStream(capacity: 1000, notify: {}, cancelled: {}) }
+      ) { _ in TokenStream(capacity: 1000, notify: {}, cancelled: {}, resumed: {}) }
     }
     while engine.step() == .worked {}
     let tokens = streams.map { stream in

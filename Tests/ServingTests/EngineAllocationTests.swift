@@ -22,9 +22,10 @@ struct EngineAllocationTests {
     "decode steps, drafts included",
     arguments: [Speculation.off, .fixed(2), .auto], [1, 2])
   func decodeSteps(speculation: Speculation, threads: Int) throws {
-    let limits = EngineLimits(
+    var limits = EngineLimits(
       maxSequences: 4, queueLength: 8, prefillChunk: 128, contextLength: 1024, pageCount: 64,
       speculation: speculation)
+    limits.streamBacklog = 1000
     let inbox = EngineInbox(queueLength: 8)
     let engine = Engine(
       model: try DemoEngine.model(limits, threads: threads), limits: limits, inbox: inbox)
@@ -32,7 +33,7 @@ struct EngineAllocationTests {
     for number in 0..<4 {
       streams.append(
         try inbox.submit(request(number, count: 900)) { _ in
-          TokenStream(capacity: 1000, notify: {}, cancelled: {})
+          TokenStream(capacity: 1000, notify: {}, cancelled: {}, resumed: {})
         })
     }
     func drain() -> Int { streams.reduce(0) { $0 + $1.drain().count } }

@@ -53,7 +53,9 @@ struct LatencyTests {
     _ inbox: EngineInbox, _ request: GenerationRequest
   ) throws -> TokenStream {
     try inbox.submit(request) { id in
-      TokenStream(capacity: 10_000, notify: {}, cancelled: { inbox.cancel(id) })
+      TokenStream(
+        capacity: 10_000, notify: {}, cancelled: { inbox.cancel(id) },
+        resumed: { inbox.resume(id) })
     }
   }
 
@@ -137,6 +139,36 @@ struct LatencyTests {
     #expect(stream.timings.prefillSeconds == 0.25)
     #expect(stream.timings.endToEndSeconds == 0.5)
     #expect(stream.timings.firstTokenSeconds == nil && stream.timings.decodeSeconds == nil)
+  }
+
+  @Test("the time that a reader lets its sequence stand is nobody's latency")
+  func pauses() throws {
+    var limits = EngineLimits(
+      maxSequences: 1, queueLength: 8, prefillChunk: 16, contextLength: 256, pageCount: 8)
+    limits.streamBacklog = 4
+    let inbox = EngineInbox(queueLength: 8, clock: { [clock] in clock.now })
+    let monitor = EngineMonitor()
+    let engine = Engine(
+      model: ScriptedModel(rowCapacity: 32), limits: limits, inbox: inbox, monitor: monitor,
+      clock: { [clock] in clock.now })
+    let stream = try stream(inbox, request([5], 8))
+    func step() {
+      clock.advance(10_000_000)
+      _ = engine.step()
+    }
+    for _ in 0..<10 { step() }
+    #expect(monitor.statistics.pauses == 1)
+    let emitted = monitor.statistics.generatedTokens
+    clock.advance(3_600_000_000_000)
+    var tokens = 0
+    while monitor.statistics.lengthReached == 0 {
+      tokens += stream.drain().count
+      step()
+    }
+    let gaps = monitor.statistics.interTokenSeconds
+    #expect(emitted < 8 && gaps.count == 8 - 1 - monitor.statistics.pauses)
+    #expect(gaps.sum < 1)
+    #expect(monitor.statistics.firstTokenSeconds.count == 1)
   }
 
   @Test(

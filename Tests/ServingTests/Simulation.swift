@@ -17,15 +17,25 @@ struct SimulationSettings: Sendable, CustomTestStringConvertible {
   var cachesPrefixes = true
   var stepSeconds = 0.05
   var salts: [String?] = [nil]
+  /// Events at which an unread sequence is paused, and how many may be at one time.
+  var backlog = 12
+  var pausedSequences = 100
   /// Whether the pool is too small for long answers, so that sequences are preempted.
   var isShort = false
 
   var limits: EngineLimits {
-    EngineLimits(
+    var limits = EngineLimits(
       maxSequences: 6, queueLength: 10, prefillChunk: chunk, contextLength: min(pages * 64, 1000),
       pageCount: pages, targetStepSeconds: stepSeconds, speculation: speculation,
       cachesPrefixes: cachesPrefixes)
+    limits.streamBacklog = backlog
+    limits.pausedSequences = pausedSequences
+    return limits
   }
+
+  /// Events that may wait in a stream: one step adds a chunk of scored tokens, or an answer's
+  /// token with its drafts.
+  var mostWaiting: Int { backlog + max(chunk, Speculation.maxDepth + 1) + 2 }
 }
 
 /// A reader of one answer.
@@ -33,8 +43,8 @@ private struct Client {
   let id: SequenceID
   let request: GenerationRequest
   let stream: TokenStream
-  /// Reads seldom.
-  let isSlow: Bool
+  /// Steps from one reading to the next, about.
+  let patience: Int
   /// Whether nobody else ever had this request's salt.
   let isAlone: Bool
   var answer = ScriptedAnswer()
@@ -127,6 +137,7 @@ final class Simulation {
     require(
       statistics.freePages + statistics.cachedPages == limits.pageCount,
       "a page is held when nothing runs")
+    require(statistics.pausedSequences == 0, "paused for nobody")
     require(
       statistics.stopped + statistics.lengthReached + statistics.cancelled == submitted,
       "an answer was lost")
@@ -155,7 +166,7 @@ final class Simulation {
     require(model.fault == nil, model.fault ?? "")
     require(abandoned.allSatisfy { $0.drain().isEmpty }, "an answer that nobody reads goes on")
     if let leaving { leave(leaving) }
-    for index in clients.indices.reversed() where chance(1, in: clients[index].isSlow ? 60 : 2) {
+    for index in clients.indices.reversed() where chance(1, in: clients[index].patience) {
       read(index)
       if clients[index].answer.reason != nil { finish(clients.remove(at: index)) }
     }
@@ -176,21 +187,34 @@ final class Simulation {
         number = id
         return TokenStream(
           capacity: request.prompt.count + request.maxTokens + 2, notify: {},
-          cancelled: { inbox.cancel(id) })
+          cancelled: { inbox.cancel(id) }, resumed: { inbox.resume(id) })
       }
       guard let number else { return }
       submitted += 1
       clients.append(
         Client(
-          id: number, request: request, stream: stream, isSlow: chance(1, in: 5), isAlone: isAlone))
+          id: number, request: request, stream: stream, patience: patience(), isAlone: isAlone))
     } catch {
       require(error == .queueFull(limit: limits.queueLength), "\(error)")
       refused += 1
     }
   }
 
+  /// Most readers keep up, some are slow, few go away for long and come back.
+  private func patience() -> Int {
+    switch Int.random(in: 0..<20, using: &random) {
+    case 0: 400
+    case 1...4: 60
+    default: 2
+    }
+  }
+
   private func read(_ index: Int) {
-    for event in clients[index].stream.drain() {
+    let events = clients[index].stream.drain()
+    require(
+      events.count <= settings.mostWaiting || settings.pausedSequences < limits.queueLength,
+      "\(events.count) events waited")
+    for event in events {
       let isFirst = clients[index].startCount == 0
       if case .started(let count) = event {
         clients[index].startCount += 1

@@ -7,15 +7,16 @@ import Testing
 @Suite("Simulation")
 struct SimulationTests {
   static let settings: [SimulationSettings] = [
-    SimulationSettings(testDescription: "MTP off", speculation: .off, chunk: 16, pages: 60),
-    SimulationSettings(testDescription: "roomy, large chunks", chunk: 512, pages: 400),
+    SimulationSettings(
+      testDescription: "MTP off", speculation: .off, chunk: 16, pages: 60, backlog: 2000),
+    SimulationSettings(testDescription: "roomy, large chunks", chunk: 512, pages: 400, backlog: 1),
     SimulationSettings(testDescription: "tiny pool", chunk: 16, pages: 14, isShort: true),
     SimulationSettings(
       testDescription: "tiny pool, fixed depth", speculation: .fixed(3), acceptance: 0.5,
       pages: 16, isShort: true),
     SimulationSettings(
       testDescription: "nothing accepted, no cache", acceptance: 0, chunk: 512,
-      cachesPrefixes: false),
+      cachesPrefixes: false, pausedSequences: 1),
     SimulationSettings(
       testDescription: "all accepted, salts", speculation: .fixed(8), acceptance: 1, chunk: 100,
       salts: [nil, "a", "b"]),
@@ -39,6 +40,7 @@ struct SimulationTests {
     #expect((simulation.cachedTokens > 0) == settings.cachesPrefixes, about)
     let statistics = simulation.statistics
     #expect(!settings.isShort || statistics.preemptions > 0, about)
+    #expect((statistics.pauses > 0) == (settings.backlog < 1000), about)
     let accepted = statistics.drafts.reduce(0) { $0 + $1.accepted }
     let expectsDrafts = settings.speculation != .off && settings.acceptance ?? 0 > 0
     #expect(!expectsDrafts || accepted > 0, about)

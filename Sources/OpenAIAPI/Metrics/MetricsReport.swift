@@ -45,6 +45,12 @@ package struct MetricsReport {
     output.add(
       "vllm:num_requests_waiting", .gauge, "Sequences waiting to be computed.",
       Double(s.waitingSequences))
+    output.add(
+      "hadal_num_requests_paused", .gauge, "Sequences set aside until their readers catch up.",
+      Double(s.pausedSequences))
+    output.add(
+      "hadal_pauses_total", .counter, "Times that sequences were set aside for their readers.",
+      Double(s.pauses))
     let held = s.pageCount - s.freePages - s.cachedPages
     output.add(
       "vllm:kv_cache_usage_perc", .gauge,
