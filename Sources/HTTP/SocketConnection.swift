@@ -89,7 +89,7 @@ final class SocketConnection: @unchecked Sendable {
   // MARK: - From the responder
 
   /// The last reference to the responder is gone, on any thread.
-  func abandon() { queue.async { self.perform { $0.abandon() } } }
+  func abandon(_ headers: Headers) { queue.async { self.perform { $0.abandon(headers) } } }
 
   var hasRoom: Bool { connection.hasRoom }
 
@@ -135,7 +135,8 @@ final class SocketConnection: @unchecked Sendable {
     switch action {
     case .send(let bytes): output.append(bytes)
     case .handle(let request):
-      let responder = Responder(self, accepted: AcceptEncoding(request.headers))
+      let responder = Responder(
+        self, accepted: AcceptEncoding(request.headers), isHead: request.method == .head)
       self.responder = responder
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()

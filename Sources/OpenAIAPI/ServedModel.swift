@@ -20,7 +20,9 @@ public struct ServedModel: Sendable {
   public let vocabularySize: Int
   public let engine: EngineHandle
   /// How its answers have ended so far.
-  let answers = AnswerCounts()
+  let answers: AnswerCounts
+  /// What was asked for so far, and how that was answered.
+  let requests = RequestCounts()
 
   /// - Parameters:
   ///   - endTokens: end-of-sequence ids of the checkpoint, each below `vocabularySize`.
@@ -39,6 +41,7 @@ public struct ServedModel: Sendable {
     self.endTokens = endTokens
     self.vocabularySize = vocabularySize
     self.engine = engine
+    answers = AnswerCounts(contextLength: engine.limits.contextLength)
   }
 
   /// Positions of one sequence, prompt and answer together.

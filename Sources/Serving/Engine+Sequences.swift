@@ -65,7 +65,7 @@ extension Engine {
       inbox.leaveQueue(1)
       monitor.recordPrompt(tokens: sequence.tokens.count, cached: computed)
     }
-    sequence.admit(pages: pages, computed: computed, drafted: hit.drafted)
+    sequence.admit(pages: pages, computed: computed, drafted: hit.drafted, at: clock())
   }
 
   /// Whether the prefill of a running sequence will provide more of this one's prefix than the

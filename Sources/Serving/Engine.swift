@@ -95,6 +95,7 @@ package final class Engine<Model: LanguageModel> {
     runLanes()
     sampleLanes()
     let (rows, tokens) = (decodePass.rowCount, decodePass.drawnTokens)
+    recordStepTokens()
     publish()
     recordWholeStep(rows: rows, tokens: tokens, since: start)
     report()

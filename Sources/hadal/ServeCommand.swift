@@ -25,6 +25,7 @@ struct ServeCommand: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup var logging: LogOptions
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSOptions
 
@@ -54,9 +55,11 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     let start = MonotonicClock.nanoseconds
-    let log = Logger(label: "hadal", quiet: false)
+    let log = logging.log
+    let accessLog = try logging.openAccessLog(log)
     let credentials = try tls.credentials(log)
     var reloads: [@Sendable () -> Void] = []
+    if let accessLog { reloads.append { accessLog.reopen() } }
     if let credentials { reloads.append { credentials.reload(log) } }
     // Before the model is loaded, which may take long: a signal that comes meanwhile waits.
     let reload = ReloadSignal(queue: .main, hooks: reloads)
@@ -72,11 +75,17 @@ struct ServeCommand: ParsableCommand {
       chatFormat: text.chatFormat, defaults: text.defaults, endTokens: text.endTokens,
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
     var configuration = ServerConfiguration(host: host, port: port)
-    configuration.errorFormat = openAIErrorFormat
+    let connectionCounts = ConnectionCounts()
+    let metrics = ServerMetrics(planned, accessLog: accessLog, connections: connectionCounts)
+    let handler = AccessLog(
+      around: APIServer(model: model, host: metrics.host), model: model,
+      sink: logging.sink(accessLog))
+    configuration.errorFormat = handler.observing(openAIErrorFormat)
     configuration.tls = credentials
     configuration.limits.bodyBytes = APILimits.bodyBytes
     connections.apply(to: &configuration)
-    let server = Server(configuration: configuration, handler: APIServer(model: model))
+    let server = Server(configuration: configuration, handler: handler)
+    connectionCounts.server = server
     let bound = try server.start()
     log.info(
       "ready",
@@ -84,7 +93,8 @@ struct ServeCommand: ParsableCommand {
         "model": "\(model.name)", "context": "\(planned.limits.contextLength)",
         "seconds": "\(Double((MonotonicClock.nanoseconds - start) / 1_000_000) / 1000)",
       ])
-    let shutdown = Shutdown(server: server, seconds: drainSeconds, log: log)
+    let shutdown = Shutdown(
+      server: server, seconds: drainSeconds, log: log, accessLog: accessLog)
     let termination = TerminationSignals(queue: .main) { shutdown.receive() }
     // Said last: whoever reads it may send signals.
     let scheme = credentials == nil ? "http" : "https"
@@ -101,9 +111,14 @@ private final class Shutdown: @unchecked Sendable {
   private let server: Server
   private let seconds: Int
   private let log: Logger
+  private let accessLog: LineLog?
   private var isDraining = false
 
-  init(server: Server, seconds: Int, log: Logger) {
+  /// Seconds that the last lines of the access log get.
+  private static let logSeconds = 2.0
+
+  init(server: Server, seconds: Int, log: Logger, accessLog: LineLog?) {
+    self.accessLog = accessLog
     self.server = server
     self.seconds = seconds
     self.log = log
@@ -115,8 +130,9 @@ private final class Shutdown: @unchecked Sendable {
     isDraining = true
     log.info("draining", metadata: ["seconds": "\(seconds)"])
     ServiceManager().tell(.stopping)
-    server.stop(deadline: .now() + .seconds(seconds)) { [log] in
+    server.stop(deadline: .now() + .seconds(seconds)) { [log, accessLog] in
       log.info("stopped")
+      accessLog?.flush(seconds: Self.logSeconds)
       Glibc.exit(EXIT_SUCCESS)
     }
   }

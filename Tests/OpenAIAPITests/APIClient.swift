@@ -16,13 +16,14 @@ final class TestServer: Sendable {
 
   init(
     _ model: ServedModel, limits: HTTPLimits = HTTPLimits(),
-    timeouts: HTTPTimeouts = HTTPTimeouts()
+    timeouts: HTTPTimeouts = HTTPTimeouts(), accessLog: AccessLogSink? = nil
   ) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
     configuration.timeouts = timeouts
-    configuration.errorFormat = openAIErrorFormat
-    server = Server(configuration: configuration, handler: APIServer(model: model))
+    let handler = AccessLog(around: APIServer(model: model), model: model, sink: accessLog)
+    configuration.errorFormat = handler.observing(openAIErrorFormat)
+    server = Server(configuration: configuration, handler: handler)
     port = try server.start()
   }
 
