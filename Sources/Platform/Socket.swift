@@ -47,7 +47,7 @@ public final class Socket: Sendable {
     return socket
   }
 
-  private static func open(
+  static func open(
     family: Int32, flags: __socket_type?, subject: String
   ) throws(PlatformError) -> Socket {
     let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | (flags?.rawValue ?? 0)
@@ -55,7 +55,7 @@ public final class Socket: Sendable {
     return Socket(FileDescriptor(owning: raw))
   }
 
-  private func set<Value>(
+  func set<Value>(
     _ level: Int32, _ option: Int32, _ value: Value
   ) throws(PlatformError) {
     _ = try systemCall("setsockopt") {

@@ -16,6 +16,6 @@ struct Hadal: ParsableCommand {
       """,
     subcommands: [
       ServeCommand.self, GenerateCommand.self, InspectCommand.self, ConvertCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, LoadTestCommand.self,
     ])
 }
