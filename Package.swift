@@ -47,7 +47,8 @@ let package = Package(
     .executableTarget(
       name: "hadal",
       dependencies: [
-        "LoadTest", "OpenAIAPI", "Serving", "Sampling", "Text", "HTTP", "DeepSeek", "Weights", "Compute",
+        "LoadTest", "OpenAIAPI", "Serving", "Sampling", "Text", "HTTP", "DeepSeek", "Weights",
+        "Compute",
         "Platform", "JSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -55,7 +56,8 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .target(
-      name: "TestSupport", dependencies: ["JSON", "AllocationCounter"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["JSON", "Platform", "AllocationCounter"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -1,9 +1,7 @@
 // Lengths of prompts and answers.
 
-import TestSupport
+import LoadTest
 import Testing
-
-@testable import LoadTest
 
 @Suite("Length distributions")
 struct LengthTests {

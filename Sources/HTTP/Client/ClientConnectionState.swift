@@ -1,9 +1,9 @@
-// One client connection as a state machine without IO (RFC 9112, section 9). Its shell tells it what
-// happened and performs the actions that come back, in order. One request at a time: a client that
-// measures must not wait behind an answer of another request.
+// One client connection as a state machine without IO (RFC 9112, section 9). Its shell tells it
+// what happened and performs the actions that come back, in order. One request at a time: a client
+// that measures must not wait behind an answer of another request.
 
-struct ClientConnectionState {
-  enum Action: Equatable {
+package struct ClientConnectionState {
+  package enum Action: Equatable {
     /// Append to the unsent bytes.
     case send([UInt8])
     /// Hand on to whoever gave the request. After an end or a failure the connection takes
@@ -29,25 +29,25 @@ struct ClientConnectionState {
   private var sendError: HTTPClientError?
 
   /// A connection that is being made, for the request of these bytes.
-  init(limits: HTTPClientLimits, request: [UInt8], answersHead: Bool) {
+  package init(limits: HTTPClientLimits, request: [UInt8], answersHead: Bool) {
     self.limits = limits
     phase = .connecting(request: request)
     parser = ResponseParser(limits: limits, answersHead: answersHead)
   }
 
   /// Whether another request may be started.
-  var isIdle: Bool {
+  package var isIdle: Bool {
     if case .idle = phase { return true }
     return false
   }
 
-  var isConnecting: Bool {
+  package var isConnecting: Bool {
     if case .connecting = phase { return true }
     return false
   }
 
   /// Another request on a connection that is idle.
-  mutating func start(request: [UInt8], answersHead: Bool) -> [Action] {
+  package mutating func start(request: [UInt8], answersHead: Bool) -> [Action] {
     precondition(isIdle, "a request on a busy connection")
     phase = .exchanging
     parser = ResponseParser(limits: limits, answersHead: answersHead)
@@ -56,7 +56,7 @@ struct ClientConnectionState {
   }
 
   /// The connection is there.
-  mutating func connected() -> [Action] {
+  package mutating func connected() -> [Action] {
     guard case .connecting(let request) = phase else { return [] }
     phase = .exchanging
     unsent = request.count
@@ -64,16 +64,16 @@ struct ClientConnectionState {
   }
 
   /// `count` of the unsent bytes were taken by the system.
-  mutating func didSend(_ count: Int) {
+  package mutating func didSend(_ count: Int) {
     precondition(count <= unsent, "more bytes sent than there were")
     unsent -= count
   }
 
   /// The system takes no more bytes.
-  mutating func sendFailed(_ error: HTTPClientError) { sendError = error }
+  package mutating func sendFailed(_ error: HTTPClientError) { sendError = error }
 
   /// Bytes came; none mean the end of the server's side.
-  mutating func receive(_ bytes: [UInt8]) -> [Action] {
+  package mutating func receive(_ bytes: [UInt8]) -> [Action] {
     switch phase {
     case .closed: return []
     case .idle, .connecting:
@@ -99,7 +99,7 @@ struct ClientConnectionState {
   }
 
   /// The socket failed, the time ran out, or the request is no longer wanted.
-  mutating func abort(_ error: HTTPClientError) -> [Action] {
+  package mutating func abort(_ error: HTTPClientError) -> [Action] {
     defer { phase = .closed }
     switch phase {
     case .closed: return []

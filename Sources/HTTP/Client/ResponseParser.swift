@@ -12,7 +12,7 @@ public enum ResponseEvent: Sendable, Equatable {
   case failed(HTTPClientError)
 }
 
-struct ResponseParser {
+package struct ResponseParser {
   private enum State {
     case statusLine
     case headers(ResponseHead)
@@ -38,20 +38,20 @@ struct ResponseParser {
   private var mayKeepAlive = false
 
   /// - Parameter answersHead: whether the request was HEAD, whose answer has no body.
-  init(limits: HTTPClientLimits, answersHead: Bool) {
+  package init(limits: HTTPClientLimits, answersHead: Bool) {
     self.limits = limits
     self.answersHead = answersHead
   }
 
   /// Whether the connection is at the beginning of another answer: this one ended by its own
   /// framing, nothing came after it, and the server did not ask to close.
-  var keepsAlive: Bool {
+  package var keepsAlive: Bool {
     if case .over = state { return mayKeepAlive && input.count == 0 }
     return false
   }
 
   /// Takes the next bytes. Nothing may follow an end or a failure.
-  mutating func receive(_ bytes: [UInt8]) -> [ResponseEvent] {
+  package mutating func receive(_ bytes: [UInt8]) -> [ResponseEvent] {
     input.append(bytes)
     var events: [ResponseEvent] = []
     var body: [UInt8] = []
@@ -70,7 +70,7 @@ struct ResponseParser {
   }
 
   /// The server ended its side.
-  mutating func receiveEnd() -> [ResponseEvent] {
+  package mutating func receiveEnd() -> [ResponseEvent] {
     mayKeepAlive = false
     defer { state = .over }
     if case .untilClose = state { return [.end] }
@@ -109,8 +109,9 @@ struct ResponseParser {
       state = moved == remaining ? .chunkEnd : .chunkData(remaining: remaining - moved)
       return moved == remaining
     case .chunkEnd:
-      guard let line = try takeLine(limit: 0) else { return false }
-      guard line.isEmpty else { throw .malformed("malformed chunk") }
+      let malformed = HTTPClientError.malformed("malformed chunk")
+      guard let line = try takeLine(limit: 0, orThrow: malformed) else { return false }
+      guard line.isEmpty else { throw malformed }
       state = .chunkSize
     case .trailers:
       guard let line = try takeHeaderLine() else { return false }
@@ -123,11 +124,13 @@ struct ResponseParser {
 
   // MARK: - Lines
 
-  private mutating func takeLine(limit: Int) throws(HTTPClientError) -> ArraySlice<UInt8>? {
+  private mutating func takeLine(
+    limit: Int, orThrow tooLong: HTTPClientError = .tooLarge("a line of the header or of a chunk")
+  ) throws(HTTPClientError) -> ArraySlice<UInt8>? {
     switch input.takeLine(limit: limit) {
     case .complete(let line): return line
     case .incomplete: return nil
-    case .tooLong: throw .tooLarge("a line of the header or chunk framing")
+    case .tooLong: throw tooLong
     case .bareLineFeed: throw .malformed("a line ends without a carriage return")
     }
   }

@@ -11,7 +11,7 @@ public enum ArrivalKind: String, Sendable, CaseIterable {
 }
 
 /// The endless sequence of due times.
-struct ArrivalSchedule {
+package struct ArrivalSchedule {
   private let kind: ArrivalKind
   private let rate: Double
   private var random: LoadRandom
@@ -19,7 +19,7 @@ struct ArrivalSchedule {
   private var seconds = 0.0
 
   /// - Parameter rate: requests per second.
-  init(kind: ArrivalKind, rate: Double, seed: UInt64) {
+  package init(kind: ArrivalKind, rate: Double, seed: UInt64) {
     precondition(rate > 0)
     self.kind = kind
     self.rate = rate
@@ -27,7 +27,7 @@ struct ArrivalSchedule {
   }
 
   /// Nanoseconds from the beginning to the next request; never less than the one before.
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     switch kind {
     case .fixed:
       // Not a sum, whose rounding would add up.

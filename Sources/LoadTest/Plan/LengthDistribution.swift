@@ -39,7 +39,7 @@ public enum LengthDistribution: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// A length, from 1 to the limit.
-  func draw(_ random: inout LoadRandom) -> Int {
+  package func draw(_ random: inout LoadRandom) -> Int {
     switch self {
     case .fixed(let length): return length
     case .uniform(let range): return Int.random(in: range, using: &random)

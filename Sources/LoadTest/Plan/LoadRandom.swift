@@ -1,18 +1,18 @@
 // Random numbers that a seed repeats.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): each seed gives one fixed sequence.
-struct LoadRandom: RandomNumberGenerator {
+package struct LoadRandom: RandomNumberGenerator {
   private var state: UInt64
 
-  init(seed: UInt64) { state = seed }
+  package init(seed: UInt64) { state = seed }
 
   /// A sequence of its own for a purpose or number under a common seed.
-  init(seed: UInt64, stream: UInt64) {
+  package init(seed: UInt64, stream: UInt64) {
     var mixer = LoadRandom(seed: seed)
     state = mixer.next() ^ stream &* 0xD6E8_FEB8_6659_FD93
   }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -21,5 +21,5 @@ struct LoadRandom: RandomNumberGenerator {
   }
 
   /// Uniform in (0, 1]: its logarithm is finite.
-  mutating func unit() -> Double { Double((next() >> 11) + 1) / Double(1 << 53) }
+  package mutating func unit() -> Double { Double((next() >> 11) + 1) / Double(1 << 53) }
 }

@@ -13,7 +13,8 @@ public enum LoadTestError: Error, CustomStringConvertible {
     switch self {
     case .platform(let error): "\(error)"
     case .noModel(let reason):
-      "the server was asked for its model at /v1/models: \(reason); --model names one without asking"
+      "the server was asked for its model at /v1/models: \(reason); "
+        + "--model names one without asking"
     }
   }
 }

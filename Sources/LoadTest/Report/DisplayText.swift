@@ -39,7 +39,7 @@ extension Double {
 extension String {
   /// Foreign text made harmless for a terminal: control characters, which could move the cursor or
   /// worse, become spaces, and what is too long is cut.
-  func printable(limit: Int) -> String {
+  package func printable(limit: Int) -> String {
     var text = String.UnicodeScalarView()
     for scalar in unicodeScalars.prefix(limit) {
       let isControl = scalar.properties.generalCategory == .control

@@ -22,7 +22,7 @@ extension LoadReport {
       switch plan.pace.mode {
       case .closed(let concurrency): "closed loop of \(concurrency)"
       case .open(let rate, let arrivals):
-        "open loop of \(rate.short) requests/s (\(arrivals.rawValue))"
+        "open loop of \(ChartScale.label(rate)) requests/s (\(arrivals.rawValue))"
       }
     let cut = isInterrupted ? ", interrupted" : ""
     return "\(model) at \(plan.url): \(load), \(seconds.fixed(1)) s\(cut)"
@@ -80,7 +80,7 @@ extension LoadReport {
     let goals = [
       ("first token", plan.goals.timeToFirstToken), ("per token", plan.goals.interToken),
       ("end to end", plan.goals.endToEnd),
-    ].compactMap { name, goal in goal.map { "\(name) <= \($0.short) ms" } }
+    ].compactMap { name, goal in goal.map { "\(name) <= \(ChartScale.label($0)) ms" } }
     return "\((goodShare * 100).fixed(1)) % of requests, \(perSecond(good).fixed(2)) /s "
       + "(\(goals.joined(separator: ", ")))"
   }

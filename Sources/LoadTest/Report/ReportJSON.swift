@@ -1,19 +1,22 @@
-// The report as JSON, for programs. Its names are kept: new ones may join, none changes its meaning.
+// The report as JSON, for programs. Its names are kept: new ones may join, none changes its
+// meaning.
 
 import HTTP
 import JSON
 
 extension LoadReport {
-  /// One object. Latencies are in milliseconds, times of the run in seconds, rates per second; a
-  /// value that does not exist is null.
+  /// One object. Latencies are in milliseconds, times of the run in seconds, rates per second; what
+  /// does not exist is null.
   ///
   /// - `url`, `model`, `parameters`: what was asked for, in the words of the options
-  /// - `started_at` (seconds since 1970), `seconds` (first counted start to last end), `interrupted`
+  /// - `started_at` (seconds since 1970), `seconds` (first counted start to last end),
+  ///   `interrupted`
   /// - `requests`: `warmup`, `started`, `succeeded`, `refused` (429 and 503), `failed` (all other
   ///   errors), `cancelled`, `delayed` and `unsent` (see `longest_delay_ms`: the bound on requests
   ///   in work put them off)
   /// - `rates`: `requests`, `output_tokens`, `prompt_tokens` per second, of succeeded requests
-  /// - `tokens`: `output`, `prompt`, `cached_prompt`, and their `source`: `usage`, `events`, `mixed`
+  /// - `tokens`: `output`, `prompt`, `cached_prompt`, and their `source`: `usage`, `events` or
+  ///   `mixed`
   /// - `latency_ms`: `time_to_first_token`, `time_per_output_token`, `inter_event`, `end_to_end`,
   ///   each with `count`, `mean`, `p50`, `p90`, `p99`, `max`
   /// - `goodput`: `goals_ms`, `requests`, `share`, `rate`; null without goals

@@ -3,7 +3,7 @@
 import HTTP
 
 /// Why a request brought no answer.
-enum Failure: Hashable, Sendable {
+package enum Failure: Hashable, Sendable {
   /// Any status but 200.
   case status(Int)
   case connectionRefused
@@ -38,10 +38,10 @@ enum Failure: Hashable, Sendable {
   }
 
   /// Whether the server said that it has too much to do, which under load is no error.
-  var isRefusal: Bool { self == .status(429) || self == .status(503) }
+  package var isRefusal: Bool { self == .status(429) || self == .status(503) }
 
   /// The name in JSON.
-  var key: String {
+  package var key: String {
     switch self {
     case .status(let status): "status_\(status)"
     case .connectionRefused: "connection_refused"

@@ -12,24 +12,24 @@ public struct LoadReport: Sendable {
     case mixed
   }
 
-  struct Requests: Sendable {
-    let warmup: Int
-    let started: Int
-    let succeeded: Int
+  package struct Requests: Sendable {
+    package let warmup: Int
+    package let started: Int
+    package let succeeded: Int
     /// 429 and 503.
-    let refused: Int
-    let failed: Int
-    let cancelled: Int
+    package let refused: Int
+    package let failed: Int
+    package let cancelled: Int
     /// Of an open loop: due, but put off by the bound on requests in work, the longest of them by
     /// so many milliseconds; and not sent at all.
-    let delayed: Int
+    package let delayed: Int
     let longestDelay: Double
-    let unsent: Int
+    package let unsent: Int
   }
 
-  struct FailureRow: Sendable {
-    let failure: Failure
-    let count: Recorder.FailureCount
+  package struct FailureRow: Sendable {
+    package let failure: Failure
+    package let count: Recorder.FailureCount
   }
 
   struct Latency: Sendable {
@@ -46,11 +46,11 @@ public struct LoadReport: Sendable {
   /// From when the first counted request was due to the end of the last, or of the given time.
   let seconds: Double
   let isInterrupted: Bool
-  let requests: Requests
+  package let requests: Requests
   /// 429 and 503, by status.
-  let refusals: [FailureRow]
+  package let refusals: [FailureRow]
   /// Other failures, the most frequent first.
-  let errors: [FailureRow]
+  package let errors: [FailureRow]
   let otherErrors: Int
   let promptTokens: Int
   let cachedTokens: Int?

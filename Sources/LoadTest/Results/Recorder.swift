@@ -1,51 +1,51 @@
 // Sums what a run's requests were: everything a report says, in bounded memory.
 
-struct Recorder {
+package struct Recorder {
   /// Answers of one kind of failure.
-  struct FailureCount: Sendable {
-    var count = 0
+  package struct FailureCount: Sendable {
+    package var count = 0
     /// What the server said about the first.
-    var message: String?
-    var withRetryAfter = 0
+    package var message: String?
+    package var withRetryAfter = 0
     /// Smallest and largest number of seconds, where given in seconds.
-    var retryAfterSeconds: ClosedRange<Int>?
+    package var retryAfterSeconds: ClosedRange<Int>?
   }
 
   private let goals: LatencyGoals
 
-  private(set) var started = 0
-  private(set) var warmup = 0
-  private(set) var succeeded = 0
-  private(set) var cancelled = 0
-  private(set) var good = 0
-  private(set) var failures: [Failure: FailureCount] = [:]
+  package private(set) var started = 0
+  package private(set) var warmup = 0
+  package private(set) var succeeded = 0
+  package private(set) var cancelled = 0
+  package private(set) var good = 0
+  package private(set) var failures: [Failure: FailureCount] = [:]
   /// Failures of kinds beyond the limit.
-  private(set) var otherFailures = 0
-  private(set) var promptTokens = 0
-  private(set) var outputTokens = 0
-  private(set) var cachedTokens: Int?
+  package private(set) var otherFailures = 0
+  package private(set) var promptTokens = 0
+  package private(set) var outputTokens = 0
+  package private(set) var cachedTokens: Int?
   /// Answers with token counts of the server's own.
-  private(set) var withUsage = 0
-  private(set) var timeToFirstToken = LatencyHistogram()
-  private(set) var interEvent = LatencyHistogram()
-  private(set) var timePerOutputToken = LatencyHistogram()
-  private(set) var endToEnd = LatencyHistogram()
-  private(set) var timeline = Timeline()
+  package private(set) var withUsage = 0
+  package private(set) var timeToFirstToken = LatencyHistogram()
+  package private(set) var interEvent = LatencyHistogram()
+  package private(set) var timePerOutputToken = LatencyHistogram()
+  package private(set) var endToEnd = LatencyHistogram()
+  package private(set) var timeline = Timeline()
   /// When the first counted request was due and the last was over.
-  private(set) var firstStart: UInt64?
-  private(set) var lastEnd: UInt64 = 0
+  package private(set) var firstStart: UInt64?
+  package private(set) var lastEnd: UInt64 = 0
 
-  init(goals: LatencyGoals) { self.goals = goals }
+  package init(goals: LatencyGoals) { self.goals = goals }
 
   /// Answers of 429 and 503.
-  var refused: Int { failures.filter(\.key.isRefusal).values.reduce(0) { $0 + $1.count } }
+  package var refused: Int { failures.filter(\.key.isRefusal).values.reduce(0) { $0 + $1.count } }
   /// All others that are none.
-  var failed: Int {
+  package var failed: Int {
     failures.filter { !$0.key.isRefusal }.values.reduce(otherFailures) { $0 + $1.count }
   }
 
   /// A request was sent.
-  mutating func start(_ start: LoadDirector.Start) {
+  package mutating func start(_ start: LoadDirector.Start) {
     guard start.isCounted else {
       warmup += 1
       return
@@ -57,7 +57,7 @@ struct Recorder {
   }
 
   /// A counted request is over.
-  mutating func record(_ request: RequestRecord) {
+  package mutating func record(_ request: RequestRecord) {
     if request.failure == .cancelled {
       cancelled += 1
       return
@@ -86,7 +86,7 @@ struct Recorder {
     }
     var entry = failures[failure] ?? FailureCount()
     entry.count += 1
-    entry.message = entry.message ?? request.message.map { String($0.prefix(Self.messageLength)) }
+    entry.message = entry.message ?? request.message?.printable(limit: LoadLimits.messageLength)
     if let value = request.retryAfter {
       entry.withRetryAfter += 1
       if let seconds = Int(value), seconds >= 0 {
@@ -97,8 +97,6 @@ struct Recorder {
     }
     failures[failure] = entry
   }
-
-  private static let messageLength = LoadLimits.messageLength
 
   private mutating func recordSuccess(_ request: RequestRecord) {
     succeeded += 1

@@ -3,18 +3,18 @@
 import Histogram
 
 /// What happened in one stretch of the run.
-struct TimelinePoint: Sendable {
-  var started = 0
-  var succeeded = 0
-  var refused = 0
-  var failed = 0
+package struct TimelinePoint: Sendable {
+  package var started = 0
+  package var succeeded = 0
+  package var refused = 0
+  package var failed = 0
   /// Tokens of answers, at the time they came.
-  var outputTokens = 0.0
+  package var outputTokens = 0.0
   /// By the time of the first token.
-  var timeToFirstToken = LatencyHistogram(digits: .two)
+  package var timeToFirstToken = LatencyHistogram(digits: .two)
   /// By the time of the answer's end.
-  var interToken = LatencyHistogram(digits: .two)
-  var endToEnd = LatencyHistogram(digits: .two)
+  package var interToken = LatencyHistogram(digits: .two)
+  package var endToEnd = LatencyHistogram(digits: .two)
 
   mutating func add(_ other: TimelinePoint) {
     started += other.started
@@ -28,23 +28,38 @@ struct TimelinePoint: Sendable {
   }
 }
 
-struct Timeline: Sendable {
+package struct Timeline: Sendable {
   /// Nanoseconds of a point.
-  private(set) var width: UInt64
-  private(set) var points: [TimelinePoint] = []
+  package private(set) var width: UInt64
+  package private(set) var points: [TimelinePoint] = []
 
   /// The finest width, in nanoseconds.
-  static let firstWidth: UInt64 = 250_000_000
+  package static let firstWidth: UInt64 = 250_000_000
 
-  init(width: UInt64 = Timeline.firstWidth) { self.width = width }
+  package init(width: UInt64 = Timeline.firstWidth) { self.width = width }
 
   /// Changes the point at a time, in nanoseconds since the beginning.
-  mutating func at(_ time: UInt64, _ change: (inout TimelinePoint) -> Void) {
+  package mutating func at(_ time: UInt64, _ change: (inout TimelinePoint) -> Void) {
     while time / width >= LoadLimits.timelinePoints { halve() }
     let index = Int(time / width)
     while points.count <= index { points.append(TimelinePoint()) }
     change(&points[index])
   }
+
+  /// With so few points that most hold several answers, for charts of more than noise.
+  package func coarsened() -> Timeline {
+    var timeline = self
+    while timeline.points.count > Self.fewPoints,
+      timeline.points.reduce(0, { $0 + $1.succeeded }) < timeline.points.count * Self.answers
+    {
+      timeline.halve()
+    }
+    return timeline
+  }
+
+  /// Points that are not too many whatever they hold, and answers of a point that are enough.
+  private static let fewPoints = 16
+  private static let answers = 5
 
   /// Makes one point of every two.
   private mutating func halve() {

@@ -1,21 +1,21 @@
-// Decides when which request starts: the whole of the pacing as a struct without clock and IO. Times
-// are nanoseconds since the run began.
+// Decides when which request starts: the whole of the pacing as a struct without clock and IO.
+// Times are nanoseconds since the run began.
 
-struct LoadDirector {
+package struct LoadDirector {
   /// A request to be sent.
-  struct Start: Equatable {
+  package struct Start: Equatable {
     /// In order of starts, from 0.
-    let number: Int
+    package let number: Int
     /// Which client of a closed loop sends it; nil in an open loop.
-    let client: Int?
+    package let client: Int?
     /// When it was due. Latencies count from here, so that a server that is slow to take requests
     /// does not look the better for it.
-    let intended: UInt64
+    package let intended: UInt64
     /// False during warm-up.
-    let isCounted: Bool
+    package let isCounted: Bool
   }
 
-  enum Step: Equatable {
+  package enum Step: Equatable {
     case start(Start)
     /// Nothing before this time, unless an answer comes.
     case wait(until: UInt64)
@@ -36,19 +36,19 @@ struct LoadDirector {
   private var hasStopped = false
   private var countedStarts = 0
 
-  private(set) var starts = 0
-  private(set) var outstanding = 0
+  package private(set) var starts = 0
+  package private(set) var outstanding = 0
   /// When the first counted request was due.
-  private(set) var firstCounted: UInt64?
+  package private(set) var firstCounted: UInt64?
   /// Starts of an open loop that the bound on requests in work put off.
-  private(set) var delayedStarts = 0
+  package private(set) var delayedStarts = 0
   /// Nanoseconds that the longest of them waited.
-  private(set) var longestDelay: UInt64 = 0
+  package private(set) var longestDelay: UInt64 = 0
   /// Requests that were due before the end and never sent.
-  private(set) var unsent = 0
+  package private(set) var unsent = 0
   private var isAtBound = false
 
-  init(_ pace: LoadPace) {
+  package init(_ pace: LoadPace) {
     self.pace = pace
     switch pace.mode {
     case .closed(let concurrency): ready = Array(0..<concurrency)
@@ -60,7 +60,7 @@ struct LoadDirector {
   }
 
   /// What to do now; to be asked again after a start, at the time of a wait, and after an answer.
-  mutating func next(now: UInt64) -> Step {
+  package mutating func next(now: UInt64) -> Step {
     if hasStopped || hasEnoughStarts { return rest }
     if schedule != nil { return nextArrival(now) }
     if let end, now >= end { return rest }
@@ -77,7 +77,7 @@ struct LoadDirector {
   }
 
   /// A request is over. A client whose answer failed pauses.
-  mutating func finish(_ start: Start, now: UInt64, failed: Bool) {
+  package mutating func finish(_ start: Start, now: UInt64, failed: Bool) {
     outstanding -= 1
     guard let client = start.client else { return }
     if failed {
@@ -88,7 +88,7 @@ struct LoadDirector {
   }
 
   /// No more starts.
-  mutating func stop() { hasStopped = true }
+  package mutating func stop() { hasStopped = true }
 
   // MARK: - Ends
 

@@ -35,6 +35,10 @@ final class ModelQuery: @unchecked Sendable {
     guard let value = try? JSONValue(parsing: body, limits: limits),
       let name = value["data"]?.arrayValue?.first?["id"]?.stringValue
     else { throw .noModel(reason: "the answer lists none") }
+    // It will be shown on a terminal.
+    guard name == name.printable(limit: LoadLimits.messageLength) else {
+      throw .noModel(reason: "a name that cannot be shown")
+    }
     return name
   }
 

@@ -4,7 +4,7 @@
 import HTTP
 import JSON
 
-struct AnswerReader {
+package struct AnswerReader {
   private let isStreamed: Bool
   private let keepsAnswer: Bool
   private var stream = EventStreamParser()
@@ -15,37 +15,37 @@ struct AnswerReader {
   private var isDone = false
 
   /// Nanoseconds of the clock at the first and the last piece of answer.
-  private(set) var firstToken: UInt64?
-  private(set) var lastToken: UInt64 = 0
+  package private(set) var firstToken: UInt64?
+  package private(set) var lastToken: UInt64 = 0
   /// Events with a piece of answer in them.
-  private(set) var tokenEvents = 0
+  package private(set) var tokenEvents = 0
   /// Nanoseconds between them, one less than there are.
-  private(set) var gaps: [UInt64] = []
-  private(set) var text = ""
-  private(set) var tokens: [Int] = []
-  private(set) var usage: Usage?
+  package private(set) var gaps: [UInt64] = []
+  package private(set) var text = ""
+  package private(set) var tokens: [Int] = []
+  package private(set) var usage: Usage?
   /// What the server said about its failure.
-  private(set) var message: String?
+  package private(set) var message: String?
 
   /// Token counts as the server gives them.
-  struct Usage: Equatable {
-    let promptTokens: Int
-    let completionTokens: Int
-    let cachedTokens: Int?
+  package struct Usage: Equatable, Sendable {
+    package let promptTokens: Int
+    package let completionTokens: Int
+    package let cachedTokens: Int?
   }
 
   /// - Parameter keepsAnswer: whether the answer will be sent again in a later turn.
-  init(isStreamed: Bool, keepsAnswer: Bool) {
+  package init(isStreamed: Bool, keepsAnswer: Bool) {
     self.isStreamed = isStreamed
     self.keepsAnswer = keepsAnswer
   }
 
   var status: Int? { head?.status }
   /// The Retry-After field's value (RFC 9110, section 10.2.3).
-  var retryAfter: String? { head?.headers["retry-after"] }
+  package var retryAfter: String? { head?.headers["retry-after"] }
 
   /// Status and header. A status other than 200 is told at the end, when its message has come.
-  mutating func receive(_ head: ResponseHead) -> Failure? {
+  package mutating func receive(_ head: ResponseHead) -> Failure? {
     self.head = head
     guard head.status == 200 else {
       bodyLimit = LoadLimits.errorBytes
@@ -61,7 +61,7 @@ struct AnswerReader {
   }
 
   /// A piece of body that came at a time; the failure that ends the answer, if it does.
-  mutating func receive(_ bytes: [UInt8], at time: UInt64) -> Failure? {
+  package mutating func receive(_ bytes: [UInt8], at time: UInt64) -> Failure? {
     guard isStreamed, status == 200 else {
       if body.count + bytes.count > bodyLimit, status == 200 { return .tooLarge }
       body += bytes.prefix(bodyLimit - body.count)
@@ -79,7 +79,7 @@ struct AnswerReader {
   }
 
   /// The end of the body; nil when the answer is whole.
-  mutating func finish(at time: UInt64) -> Failure? {
+  package mutating func finish(at time: UInt64) -> Failure? {
     guard let head else { return .malformedHTTP }
     guard head.status == 200 else {
       message = (try? JSONValue(parsing: body, limits: Self.limits)).flatMap(Self.errorMessage)

@@ -3,25 +3,25 @@
 import JSON
 
 /// The turns of one user. Answers are kept only as far as there will be a turn after them.
-struct Conversation {
+package struct Conversation {
   private let turns: Int
   private var prompts: [Prompt] = []
   private var answers: [Prompt] = []
 
-  init(turns: Int) { self.turns = turns }
+  package init(turns: Int) { self.turns = turns }
 
   /// Whether another turn may follow.
-  var isOver: Bool { prompts.count >= turns }
+  package var isOver: Bool { prompts.count >= turns }
   /// Whether the next turn is the first.
-  var isNew: Bool { prompts.isEmpty }
+  package var isNew: Bool { prompts.isEmpty }
 
-  mutating func ask(_ prompt: Prompt) { prompts.append(prompt) }
+  package mutating func ask(_ prompt: Prompt) { prompts.append(prompt) }
 
   /// The answer to the last prompt.
-  mutating func answer(_ answer: Prompt) { answers.append(answer) }
+  package mutating func answer(_ answer: Prompt) { answers.append(answer) }
 
   /// The `messages` of a chat (platform.openai.com/docs/api-reference/chat/create).
-  var messages: JSONValue {
+  package var messages: JSONValue {
     var messages: [JSONValue] = []
     for (index, prompt) in prompts.enumerated() {
       messages.append(Self.message("user", prompt))
@@ -36,7 +36,7 @@ struct Conversation {
   }
 
   /// The `prompt` of a completion: everything so far, one after the other.
-  var prompt: JSONValue {
+  package var prompt: JSONValue {
     var text = ""
     var tokens: [JSONValue] = []
     for (index, prompt) in prompts.enumerated() {

@@ -1,13 +1,13 @@
 // Prompts that no cache has seen: random, each different from all others of a run.
 
 /// A prompt, or a piece of one.
-enum Prompt: Equatable {
+package enum Prompt: Equatable {
   case text(String)
   case tokens([Int])
 }
 
 /// The endless sequence of prompts under one seed.
-struct PromptSource {
+package struct PromptSource {
   private let vocabulary: Int?
   private let sharedShare: Double
   private let seed: UInt64
@@ -17,7 +17,7 @@ struct PromptSource {
   private var shared: [Int] = []
   private var sharedRandom: LoadRandom
 
-  init(_ traffic: LoadTraffic) {
+  package init(_ traffic: LoadTraffic) {
     vocabulary = traffic.tokenIDs
     sharedShare = traffic.sharedPrefix
     seed = traffic.seed
@@ -30,7 +30,7 @@ struct PromptSource {
 
   /// A prompt of `length` words or tokens.
   /// - Parameter isFirst: whether it begins a conversation, and so with what all have in common.
-  mutating func next(length: Int, isFirst: Bool) -> Prompt {
+  package mutating func next(length: Int, isFirst: Bool) -> Prompt {
     let common = isFirst ? Int((Double(length) * sharedShare).rounded()) : 0
     while shared.count < common {
       shared.append(Int.random(in: 0..<symbols, using: &sharedRandom))
