@@ -1,8 +1,15 @@
-// The standard error stream, for lines that must not be lost.
+// The standard error stream, for lines that must not be lost and for whoever watches.
 
 import Glibc
 
+/// The stream beside the program's output.
 public enum StandardError {
+  /// Whether a person watches.
+  public static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  /// Writes a text as it is, without a line end.
+  public static func write(_ text: String) { write(Array(text.utf8)) }
+
   /// Writes all bytes, waiting where the stream is slow; gives up where it is closed.
   public static func write(_ bytes: [UInt8]) {
     var rest = bytes[...]

@@ -21,7 +21,7 @@ struct Hadal: ParsableCommand {
     version: version,
     subcommands: [
       ServeCommand.self, GenerateCommand.self, InspectCommand.self, ConvertCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, LoadTestCommand.self,
     ])
 
   static func main() {
