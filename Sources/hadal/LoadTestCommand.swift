@@ -35,7 +35,7 @@ struct LoadTestCommand: ParsableCommand {
   @OptionGroup(title: "Goals (goodput is the share and rate of requests that meet all)")
   var goals: LoadGoalOptions
 
-  @Flag(help: ArgumentHelp("Print JSON instead of tables.", visibility: .default))
+  @Flag(help: "Print JSON instead of tables: one object.")
   var json = false
 
   @Option(help: "Write an HTML report with charts to this file.")

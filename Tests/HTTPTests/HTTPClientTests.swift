@@ -137,6 +137,17 @@ struct HTTPClientTests {
     #expect(await outcome(try self.client(port)).failure == .refused)
   }
 
+  @Test("a reset right behind the last bytes is noticed, every time")
+  func bytesAndReset() async throws {
+    let server = try ScriptedServer { _, _ in
+      [.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), .reset]
+    }
+    let client = try client(server.port)
+    for _ in 0..<200 { #expect(await outcome(client).failure == .reset) }
+    queue.sync { client.close() }
+    server.stop()
+  }
+
   @Test("an answer that does not come times out")
   func timeouts() async throws {
     let server = try ScriptedServer { _, _ in [.send("HTTP/1.1 200 OK\r\nX: ")] }

@@ -146,7 +146,7 @@ struct ResultTests {
       if value.isFinite { #expect(ticks.last.map { $0 >= value * 0.999 } == true) }
     }
     #expect(ChartScale.label(0.5) == "0.5")
-    #expect(ChartScale.label(15_000) == "15k")
+    #expect(ChartScale.label(150_000) == "150k")
     #expect(ChartScale.times(upTo: 600) == [0, 120, 240, 360, 480, 600])
   }
 }

@@ -106,10 +106,13 @@ final class ClientConnection: @unchecked Sendable {
 
   private static let readSize = 16 << 10
 
+  /// Reads all there is, up to the limit of an answer: when the server's last bytes and a reset
+  /// come at one time, Dispatch tells of both by one event and of nothing after it.
   private func receive() {
     do throws(PlatformError) {
-      guard let bytes = try socket?.receive(upTo: Self.readSize) else { return }
-      perform(state.receive(bytes))
+      while let bytes = try socket?.receive(upTo: Self.readSize) {
+        perform(state.receive(bytes))
+      }
     } catch {
       abort(HTTPClientError(error))
     }

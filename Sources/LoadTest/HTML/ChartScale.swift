@@ -47,7 +47,7 @@ package enum ChartScale {
   package static func label(_ value: Double) -> String {
     if value == 0 { return "0" }
     if value >= 1_000_000 { return "\(trimmed(value / 1_000_000))M" }
-    if value >= 10_000 { return "\(trimmed(value / 1_000))k" }
+    if value >= 100_000 { return "\(trimmed(value / 1_000))k" }
     return trimmed(value)
   }
 
