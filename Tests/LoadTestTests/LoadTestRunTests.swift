@@ -127,7 +127,7 @@ struct LoadTestRunTests {
 
   @Test("a server that is not there is refused connections, without haste")
   func refused() async throws {
-    let listener = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0), backlog: 1)
+    let listener = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0))
     let port = try listener.localAddress().port
     _ = consume listener
     let report = try await run(plan(port) { $0.pace.requests = 3 })
