@@ -16,6 +16,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .target(name: "CKernels"),
@@ -40,10 +41,18 @@ let package = Package(
     .target(
       name: "OpenAIAPI", dependencies: ["Serving", "Sampling", "Text", "HTTP", "JSON"],
       swiftSettings: strict),
+    .target(
+      name: "LoadTest",
+      dependencies: [
+        "HTTP", "JSON", "Platform",
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "hadal",
       dependencies: [
-        "OpenAIAPI", "Serving", "Sampling", "Text", "HTTP", "DeepSeek", "Weights", "Compute",
+        "LoadTest", "OpenAIAPI", "Serving", "Sampling", "Text", "HTTP", "DeepSeek", "Weights",
+        "Compute",
         "Platform", "JSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -52,7 +61,8 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .target(
-      name: "TestSupport", dependencies: ["JSON", "AllocationCounter"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["JSON", "Platform", "AllocationCounter"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: strict),
     .testTarget(
@@ -89,6 +99,9 @@ let package = Package(
     .testTarget(
       name: "OpenAIAPITests",
       dependencies: ["OpenAIAPI", "JSON", "Text", "HTTP", "Sampling", "Serving", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LoadTestTests", dependencies: ["LoadTest", "HTTP", "JSON", "Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),
   ]

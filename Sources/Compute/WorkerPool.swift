@@ -19,22 +19,30 @@ public protocol ParallelWork: Sendable {
 public final class WorkerPool: Sendable {
   /// Threads that compute, the caller of `run` included.
   public let threadCount: Int
-  private let crew = Crew()
+  private let crew: Crew
   private let threads: [Thread]
 
   /// Starts all threads but the caller's; throws when the system refuses one.
   public init(threadCount: Int) throws(PlatformError) {
     precondition(threadCount > 0, "a pool has at least its caller")
     self.threadCount = threadCount
+    crew = Crew(workers: threadCount - 1)
     var threads: [Thread] = []
     do {
-      for _ in 1..<threadCount { threads.append(try Thread { [crew] in crew.work() }) }
+      for counter in crew.counters {
+        threads.append(try Thread { [crew] in crew.work(counter) })
+      }
     } catch {
       crew.stop()
       for thread in threads { thread.join() }
       throw error
     }
     self.threads = threads
+  }
+
+  /// How the threads have waited so far. May be read from any thread.
+  public var statistics: WorkerStatistics {
+    WorkerStatistics(threads: threadCount, crew.counters)
   }
 
   deinit {
@@ -79,6 +87,10 @@ private final class Crew: @unchecked Sendable {
   private let sleeping = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
   private let alarm = Condition()
+  /// One for each worker.
+  let counters: [WorkerCounter]
+
+  init(workers: Int) { counters = (0..<workers).map { _ in WorkerCounter() } }
 
   /// Tens of microseconds: longer than the serial stretches of a step, far below a scheduler tick.
   private static let spins = 60_000
@@ -112,10 +124,10 @@ private final class Crew: @unchecked Sendable {
     if sleeping.load(ordering: .sequentiallyConsistent) > 0 { alarm.broadcast() }
   }
 
-  func work() {
+  func work(_ counter: WorkerCounter) {
     while !stopping.load(ordering: .sequentiallyConsistent) {
       takeTasks()
-      waitForTasks()
+      waitForTasks(counter)
     }
   }
 
@@ -144,10 +156,12 @@ private final class Crew: @unchecked Sendable {
       || stopping.load(ordering: .sequentiallyConsistent)
   }
 
-  private func waitForTasks() {
-    for _ in 0..<Self.spins where isWanted { return }
+  private func waitForTasks(_ counter: WorkerCounter) {
+    for _ in 0..<Self.spins where isWanted { return counter.countSpin() }
     sleeping.add(1, ordering: .sequentiallyConsistent)
+    counter.beginSleep()
     alarm.wait { isWanted }
     sleeping.subtract(1, ordering: .sequentiallyConsistent)
+    counter.endSleep()
   }
 }

@@ -68,6 +68,12 @@ public final class DeepSeekModel: @unchecked Sendable {
   public var canDraft: Bool { !weights.mtp.isEmpty }
   /// What the routers did so far. May be read from any thread.
   public var expertLoads: [ExpertLoad] { expertCounter.snapshot }
+  /// What its passes have to read and to compute.
+  public var work: ModelWork {
+    ModelWork(weights, latents: storage.shape, kernels: context.backend.kernels)
+  }
+  /// The threads that compute. May be read from any thread.
+  public var workers: WorkerStatistics { context.backend.pool.statistics }
   /// The most rows of one call of `logits`.
   public var logitRowCapacity: Int { buffers.logits.count }
 
@@ -79,7 +85,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     context.backend.begin(.main)
     let x = buffers.residual.rows(0..<batch.rowCount)
     embed(batch, into: x)
-    run(weights.layers.indices, on: x, batch)
+    run(weights.layers.indices, on: x, batch, .decode)
     finish(x, batch, into: buffers.hidden.rows(0..<batch.rowCount))
   }
 
@@ -97,7 +103,7 @@ public final class DeepSeekModel: @unchecked Sendable {
     context.backend.begin(.main)
     let x = buffers.prefillResidual.rows(0..<prefill.rowCount)
     let end = min(nextLayer + layers, layerCount)
-    run(nextLayer..<end, on: x, prefill)
+    run(nextLayer..<end, on: x, prefill, .prefill)
     nextLayer = end
     guard end == layerCount else { return false }
     finish(x, prefill, into: x)
@@ -111,11 +117,13 @@ public final class DeepSeekModel: @unchecked Sendable {
     }
   }
 
-  private func run(_ layers: Range<Int>, on x: Rows, _ batch: ForwardBatch) {
+  private func run(
+    _ layers: Range<Int>, on x: Rows, _ batch: ForwardBatch, _ lane: ForwardLane
+  ) {
     context.embedding.fill(buffers.rotation.rows(0..<x.count), positions: batch.positions)
     for index in layers {
       weights.layers[index].forward(x, batch: batch, index: index, context, buffers, &plan)
-      expertCounter.record(plan, layer: index)
+      expertCounter.record(plan, layer: index, isDecode: lane == .decode)
     }
   }
 

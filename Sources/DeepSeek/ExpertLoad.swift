@@ -13,6 +13,8 @@ public struct ExpertLoad: Sendable, Equatable {
   /// Passes through the layer, and the experts they read, summed over the passes.
   public package(set) var passes = 0
   public package(set) var activeExperts = 0
+  /// Experts read by passes of the decode lane, those among them.
+  public package(set) var decodeActiveExperts = 0
 
   package init(layer: Int, expertCount: Int) {
     self.layer = layer
@@ -31,9 +33,10 @@ public struct ExpertLoad: Sendable, Equatable {
     passes > 0 ? Double(activeExperts) / Double(passes) : 0
   }
 
-  mutating func record(_ plan: ExpertPlan) {
+  mutating func record(_ plan: ExpertPlan, isDecode: Bool) {
     passes += 1
     activeExperts += plan.active.count
+    if isDecode { decodeActiveExperts += plan.active.count }
     for expert in plan.active { tokens[expert] += plan.places(of: expert).count }
   }
 
@@ -61,8 +64,8 @@ final class ExpertCounter: Sendable {
 
   /// Adds the pass that `plan` has just routed through a mixture layer; of dense ones there is
   /// nothing to count. Allocates nothing.
-  func record(_ plan: ExpertPlan, layer: Int) {
-    loads.withLock { $0[layer]?.record(plan) }
+  func record(_ plan: ExpertPlan, layer: Int, isDecode: Bool = false) {
+    loads.withLock { $0[layer]?.record(plan, isDecode: isDecode) }
   }
 
   /// The loads so far, of mixture layers alone.

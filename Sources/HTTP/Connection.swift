@@ -65,6 +65,7 @@ package struct Connection {
 
   private let limits: HTTPLimits
   private let errorFormat: ErrorFormat
+  private let peer: String
   private let time: @Sendable () -> Int
   private var parser: RequestParser
   private var phase = Phase.receiving
@@ -85,6 +86,7 @@ package struct Connection {
   ) {
     self.limits = limits
     self.errorFormat = errorFormat
+    self.peer = peer
     self.time = time
     parser = RequestParser(limits: limits, peer: peer)
   }
@@ -272,12 +274,19 @@ package struct Connection {
 
   /// The handler dropped the request. A started stream is cut, so that the client sees it is not
   /// whole.
-  package mutating func abandon() -> [Action] {
+  /// - Parameter headers: for the answer.
+  package mutating func abandon(_ headers: Headers = [:]) -> [Action] {
     guard case .responding(let exchange) = phase else { return [] }
     if exchange.stream != nil { return abort() }
-    let error = RequestError(status: 500, message: "the request was not answered")
-    return respond(errorFormat.response(error))
+    let error = RequestError(
+      status: Self.abandonedStatus, message: "the request was not answered")
+    var response = errorFormat.response(error)
+    response.headers.append(contentsOf: headers)
+    return respond(response)
   }
+
+  /// What a request is answered that its handler dropped.
+  static let abandonedStatus = 500
 
   // MARK: - Steps
 
@@ -327,7 +336,11 @@ package struct Connection {
   private mutating func refuse(_ error: RequestError, _ actions: inout [Action]) {
     phase = .responding(Exchange(isHead: false, minorVersion: 1, keepsAlive: false))
     parser.discard()
-    answer(errorFormat.response(error), &actions)
+    var response = errorFormat.response(error)
+    if let headers = errorFormat.onRefusal?(error.status, error.message, peer) {
+      response.headers.append(contentsOf: headers)
+    }
+    answer(response, &actions)
   }
 
   private mutating func answer(_ response: Response, _ actions: inout [Action]) {

@@ -86,3 +86,35 @@ public struct HTTPTimeouts: Sendable {
 
   public init() {}
 }
+
+/// Sizes beyond which a client gives an answer up.
+public struct HTTPClientLimits: Sendable {
+  /// Bytes of all header lines of an answer, interim answers and trailers included.
+  public var headerBytes = 64 << 10
+  /// Lines of them.
+  public var headerCount = 256
+  /// Interim answers (1xx) before the final one.
+  public var interimAnswers = 8
+  /// Bytes of the line before a chunk.
+  public var chunkLineBytes = 256
+  /// Bytes of a body.
+  public var bodyBytes = 64 << 20
+  /// Bytes of one server-sent event.
+  public var eventBytes = 1 << 20
+
+  /// The defaults.
+  public init() {}
+}
+
+/// Seconds that a client waits.
+public struct HTTPClientTimeouts: Sendable {
+  /// For a connection.
+  public var connect = 10.0
+  /// For the whole of an answer, from the moment its request is given.
+  public var answer = 600.0
+  /// That a kept connection is used again after. Servers close idle ones, some after five seconds,
+  /// and a request on its way at that moment would be lost.
+  public var idle = 4.0
+
+  public init() {}
+}

@@ -10,6 +10,24 @@ public protocol RequestHandler: Sendable {
   func handle(_ request: Request, _ responder: Responder)
 }
 
+/// How the answer to a request ended.
+public struct AnswerEnd: Sendable, Equatable {
+  /// What was answered; nil when the client was gone before that.
+  public var status: Int?
+  /// Bytes of the body that were handed to the connection, before any transfer or content coding.
+  public var bodyBytes = 0
+  /// Whether the client was gone, or given up, before the answer was complete.
+  public var isClientGone = false
+  /// The responder's `clientName`.
+  public var clientName: String?
+
+  /// Not yet.
+  public init() {}
+}
+
+/// What a layer around the handler attaches to a request for the layers within.
+public protocol RequestAttachment: AnyObject {}
+
 /// The way to answer one request: either `send`, or `startStream`, any number of `write` and
 /// `finish`. Once the client is gone every call is without effect.
 ///
@@ -24,14 +42,28 @@ public final class Responder: @unchecked Sendable {
   private var knownClient: String?
   private var roomHandler: (() -> Void)?
   private var closeHandler: (() -> Void)?
+  private var endHandler: (@Sendable (AnswerEnd) -> Void)?
+  private var end = AnswerEnd()
+  private var isStream = false
 
-  init(_ connection: SocketConnection, accepted: AcceptEncoding) {
+  /// Set by a layer before it passes the request on; the handler within finds it here.
+  public var attachment: (any RequestAttachment)?
+  /// The answer to HEAD has no body.
+  private let isHead: Bool
+
+  init(_ connection: SocketConnection, accepted: AcceptEncoding, isHead: Bool) {
     self.connection = connection
     self.accepted = accepted
+    self.isHead = isHead
   }
 
   deinit {
-    if !isDone { connection.abandon() }
+    guard !isDone else { return }
+    connection.abandon(commonHeaders)
+    guard let endHandler else { return }
+    end.status = end.status ?? Connection.abandonedStatus
+    end.clientName = knownClient
+    queue.async { [end] in endHandler(end) }
   }
 
   /// The connection's serial queue.
@@ -62,6 +94,17 @@ public final class Responder: @unchecked Sendable {
     }
   }
 
+  /// Called on the queue once: before the last bytes of a complete answer leave, when it is no
+  /// longer wanted, or when it will never come because its handler dropped the responder. Must not
+  /// hold the responder.
+  public var onEnd: (@Sendable (AnswerEnd) -> Void)? {
+    get { endHandler }
+    set {
+      dispatchPrecondition(condition: .onQueue(queue))
+      if !isDone { endHandler = newValue }
+    }
+  }
+
   /// Who asks, in words for logs; set by the layer that knows.
   public var clientName: String? {
     get { knownClient }
@@ -85,11 +128,14 @@ public final class Responder: @unchecked Sendable {
   /// The whole answer, compressed if the client wants it so. The body is left away when the
   /// request's method is HEAD.
   public func send(_ response: Response) {
+    dispatchPrecondition(condition: .onQueue(queue))
+    if isDone { return }
     var response = response
     response.headers.append(contentsOf: commonHeaders)
     response.encode(for: accepted)
-    perform { $0.respond(response) }
+    note(status: response.status, bytes: response.body.count)
     complete()
+    connection.perform { $0.respond(response) }
   }
 
   /// Begins an answer of unknown length: chunked, or to the end of the connection for HTTP/1.0.
@@ -99,19 +145,23 @@ public final class Responder: @unchecked Sendable {
   public func startStream(status: Int, headers: Headers, filler: [UInt8]? = nil) {
     var headers = headers
     headers.append(contentsOf: commonHeaders)
+    note(status: status, bytes: 0)
     perform { $0.startStream(status: status, headers: headers, filler: filler) }
   }
 
   /// The next bytes of the stream. While there is no room they should wait; beyond
   /// `HTTPLimits.writeBufferBytes` the client is given up.
   public func write(_ bytes: [UInt8]) {
+    note(status: nil, bytes: bytes.count)
     perform { $0.write(bytes) }
   }
 
   /// Ends the stream.
   public func finish() {
-    perform { $0.finish() }
+    dispatchPrecondition(condition: .onQueue(queue))
+    if isDone { return }
     complete()
+    connection.perform { $0.finish() }
   }
 
   private func perform(_ event: (inout Connection) -> [Connection.Action]) {
@@ -119,10 +169,21 @@ public final class Responder: @unchecked Sendable {
     if !isDone { connection.perform(event) }
   }
 
+  private func note(status: Int?, bytes: Int) {
+    if isDone { return }
+    end.status = status ?? end.status
+    if !isHead { end.bodyBytes += bytes }
+  }
+
   private func complete() {
+    guard !isDone else { return }
     isDone = true
     roomHandler = nil
     closeHandler = nil
+    let handler = endHandler
+    endHandler = nil
+    end.clientName = knownClient
+    handler?(end)
   }
 
   // MARK: - From the connection
@@ -134,7 +195,9 @@ public final class Responder: @unchecked Sendable {
   func clientGone() {
     if isDone { return }
     let handler = closeHandler
-    complete()
+    end.isClientGone = true
+    closeHandler = nil
     handler?()
+    complete()
   }
 }

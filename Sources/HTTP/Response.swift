@@ -28,6 +28,9 @@ public struct ErrorFormat: Sendable {
   public let contentType: String
   /// The body for a status and a message.
   public let body: @Sendable (_ status: Int, _ message: String) -> [UInt8]
+  /// Told of every refusal before it is sent, on any thread; what it returns is added to the
+  /// answer. No handler ever hears of these requests.
+  public var onRefusal: (@Sendable (_ status: Int, _ message: String, _ peer: String) -> Headers)?
 
   public init(
     contentType: String,

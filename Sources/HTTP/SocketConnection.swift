@@ -89,7 +89,7 @@ final class SocketConnection: @unchecked Sendable {
   // MARK: - From the responder
 
   /// The last reference to the responder is gone, on any thread.
-  func abandon() { queue.async { self.perform { $0.abandon() } } }
+  func abandon(_ headers: Headers) { queue.async { self.perform { $0.abandon(headers) } } }
 
   var hasRoom: Bool { connection.hasRoom }
 
@@ -135,7 +135,8 @@ final class SocketConnection: @unchecked Sendable {
     switch action {
     case .send(let bytes): output.append(bytes)
     case .handle(let request):
-      let responder = Responder(self, accepted: AcceptEncoding(request.headers))
+      let responder = Responder(
+        self, accepted: AcceptEncoding(request.headers), isHead: request.method == .head)
       self.responder = responder
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()
@@ -150,23 +151,40 @@ final class SocketConnection: @unchecked Sendable {
 
   private static let readSize = 64 << 10
 
+  /// Reads at a time before other connections have their turn.
+  private static let readsPerTurn = 16
+
+  /// Reads until nothing is left. A reset that comes together with the last bytes is reported only
+  /// once, with them: who reads once per report never hears of it.
   private func receive() {
+    for _ in 0..<Self.readsPerTurn where !receiveOnce() { return }
+    queue.async { if self.readSource != nil { self.receive() } }
+  }
+
+  /// Whether there may be more to read.
+  private func receiveOnce() -> Bool {
     do throws(PlatformError) {
-      guard let arrival = try transport?.receive(upTo: Self.readSize) else { return }
+      guard connection.wantsInput, let arrival = try transport?.receive(upTo: Self.readSize) else {
+        return false
+      }
       // Performed before the end is told: what is asked may be answered without waiting.
       perform { arrival.bytes.isEmpty ? [] : $0.receive(arrival.bytes) }
       switch arrival.ending {
-      case nil: break
+      case nil: return true
       case .orderly: perform { $0.receiveEnd() }
       case .torn: perform { $0.abort() }
       case .plainHTTP:
         // A client over the limit has its answer already.
-        guard output.isEmpty else { return perform { _ in [] } }
-        perform { $0.refuse(status: 400, message: "this port speaks HTTPS, not plain HTTP") }
+        if output.isEmpty {
+          perform { $0.refuse(status: 400, message: "this port speaks HTTPS, not plain HTTP") }
+        } else {
+          perform { _ in [] }
+        }
       }
     } catch {
       perform { $0.abort() }
     }
+    return false
   }
 
   private func sendOutput() {

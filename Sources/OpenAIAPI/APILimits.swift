@@ -36,6 +36,12 @@ public enum APILimits {
   static let metadataEntries = 16
   /// Bytes of an object key that an error message repeats.
   static let quotedBytes = 200
+  /// Bytes of a path or user agent that the access log repeats.
+  static let loggedBytes = 512
+  /// Bytes of prompts, and of answers, that one line of the access log repeats when it is to.
+  static let loggedTextBytes = 32 << 10
+  /// Characters of a request id that a client chooses.
+  static let requestIDBytes = 128
   /// Seconds that one engine step may last before the server calls itself unhealthy. A step is
   /// one pass of all answers and some layers of one chunk of prompts, which takes far less on any
   /// machine that is fit to serve.

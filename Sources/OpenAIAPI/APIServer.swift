@@ -9,10 +9,13 @@ import Serving
 public struct APIServer: AdmittedRequestHandler {
   private let model: ServedModel
   private let card: ModelCard
+  private let host: HostMetrics
 
   /// An API over a model whose engine runs.
-  public init(model: ServedModel) {
+  /// - Parameter host: what the program adds to scrapes.
+  public init(model: ServedModel, host: HostMetrics = .none) {
     self.model = model
+    self.host = host
     card = ModelCard(model: model, created: time(nil))
   }
 
@@ -112,6 +115,6 @@ public struct APIServer: AdmittedRequestHandler {
   private var metrics: Response {
     Response(
       status: 200, contentType: PrometheusText.contentType,
-      body: Array(MetricsReport(model).text.utf8))
+      body: Array(MetricsReport(model, host: host).text.utf8))
   }
 }

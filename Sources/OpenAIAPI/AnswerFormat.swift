@@ -80,13 +80,18 @@ protocol AnswerFormat {
   func extras(_ prompts: [Prompt]) -> JSONObject
 }
 
-extension ChoiceEnd {
-  var reasonName: JSONValue {
-    switch reason {
+extension FinishReason {
+  /// The API's word.
+  var name: String {
+    switch self {
     case .stop: "stop"
     case .length: "length"
     }
   }
+}
+
+extension ChoiceEnd {
+  var reasonName: JSONValue { .string(reason.name) }
 
   /// vLLM's `stop_reason`: the stop token or the stop string that ended the answer.
   var stopReason: JSONValue { stopToken.map { .integer(Int($0)) } ?? .optional(stopString) }

@@ -20,6 +20,11 @@ final class GenerationSession: @unchecked Sendable {
   /// Events taken from the engine and not yet written, by choice.
   private var pending: [ArraySlice<GenerationEvent>]
   private var unfinished: Int
+  /// What the access log is to know; nil when nobody asked.
+  private let record: RequestRecord?
+  /// Tokens of each answer so far, and of its prompt those from the cache.
+  private var generated: [Int]
+  private var cached: [Int]
   private var isOver = false
 
   init(
@@ -37,6 +42,10 @@ final class GenerationSession: @unchecked Sendable {
     }
     pending = Array(repeating: [], count: request.choiceCount)
     unfinished = request.choiceCount
+    generated = Array(repeating: 0, count: request.choiceCount)
+    cached = Array(repeating: 0, count: request.choiceCount)
+    record = responder.attachment as? RequestRecord
+    record?.begin(request, model: model.name)
   }
 
   /// Submits all choices and begins the answer; when the engine refuses one of them, none runs.
@@ -71,7 +80,12 @@ final class GenerationSession: @unchecked Sendable {
 
   /// The client has gone, perhaps in the middle of a write.
   private func abort() {
-    if !isOver { answers.addAborted(unfinished) }
+    if !isOver {
+      answers.addAborted(unfinished)
+      for choice in assemblers.indices where !assemblers[choice].isFinished {
+        record?.end("abort", streams[choice].timings)
+      }
+    }
     cancel()
   }
 
@@ -100,29 +114,41 @@ final class GenerationSession: @unchecked Sendable {
       for event in events { delta.append(assemblers[choice].add(event)) }
       admission.use(delta.tokens.count)
       writer.add(delta, choice: choice)
+      generated[choice] += delta.tokens.count
+      cached[choice] += delta.cachedTokens
+      record?.add(delta, choice: choice)
       if let end = delta.end {
         finish(choice, end.reason)
       } else if case .failed(let failure) = events.last {
-        fail(failure)
+        fail(choice, failure)
       }
     }
   }
 
   /// One choice without an answer is no answer at all.
-  private func fail(_ failure: PassFailure) {
+  private func fail(_ choice: Int, _ failure: PassFailure) {
     answers.addFailed(unfinished)
+    record?.end("error", streams[choice].timings)
     cancel()
     writer.fail(APIError(failure))
   }
 
   private func finish(_ choice: Int, _ reason: FinishReason) {
-    answers.add(reason)
+    let timings = streams[choice].timings
+    let prompt = request.prompt(ofChoice: choice)
+    answers.add(
+      reason,
+      EndedAnswer(
+        timings: timings, promptTokens: prompt.tokens.count, cachedTokens: cached[choice],
+        generatedTokens: generated[choice], maxTokens: prompt.maxTokens))
+    record?.end(reason.name, timings)
     // A stop string ends the answer here before the engine knows of it.
     streams[choice].cancel()
     pending[choice] = []
     unfinished -= 1
     guard unfinished == 0, !isOver else { return }
     isOver = true
+    answers.addRequest(choices: request.choiceCount, longestAnswer: generated.max() ?? 0)
     writer.finish()
   }
 }

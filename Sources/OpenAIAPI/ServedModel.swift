@@ -20,15 +20,19 @@ public struct ServedModel: Sendable {
   public let vocabularySize: Int
   public let engine: EngineHandle
   /// How its answers have ended so far.
-  let answers = AnswerCounts()
+  let answers: AnswerCounts
+  /// What was asked for so far, and how that was answered.
+  package let requests: RequestCounts
 
   /// - Parameters:
   ///   - endTokens: end-of-sequence ids of the checkpoint, each below `vocabularySize`.
   ///   - engine: serves the same vocabulary.
+  ///   - requests: counts that began before the model was there.
   public init(
     name: String, fingerprint: String? = nil, tokenizer: Tokenizer?, chatFormat: ChatFormat?,
     defaults: GenerationDefaults,
-    endTokens: Set<Int32>, vocabularySize: Int, engine: EngineHandle
+    endTokens: Set<Int32>, vocabularySize: Int, engine: EngineHandle,
+    requests: RequestCounts = RequestCounts()
   ) {
     precondition(vocabularySize > 0 && vocabularySize <= Int(Int32.max), "vocabulary size")
     self.name = name
@@ -39,6 +43,8 @@ public struct ServedModel: Sendable {
     self.endTokens = endTokens
     self.vocabularySize = vocabularySize
     self.engine = engine
+    self.requests = requests
+    answers = AnswerCounts(contextLength: engine.limits.contextLength)
   }
 
   /// Positions of one sequence, prompt and answer together.

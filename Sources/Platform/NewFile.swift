@@ -53,6 +53,11 @@ public final class NewFile {
     }
   }
 
+  /// Writes more bytes behind those already written.
+  public func append(_ bytes: [UInt8]) throws(PlatformError) {
+    try unsafe append(bytes.span.bytes)
+  }
+
   /// Waits until the disk has everything, then gives the file its name, replacing what had it.
   public func commit() throws(PlatformError) {
     precondition(!isCommitted)

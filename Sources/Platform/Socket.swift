@@ -21,7 +21,7 @@ public final class Socket: Sendable {
   private let descriptor: FileDescriptor
   private let file: UnixSocketFile?
 
-  private init(_ descriptor: consuming FileDescriptor, file: UnixSocketFile? = nil) {
+  init(_ descriptor: consuming FileDescriptor, file: UnixSocketFile? = nil) {
     self.descriptor = descriptor
     self.file = file
   }
@@ -100,7 +100,7 @@ public final class Socket: Sendable {
     return Socket(descriptor)
   }
 
-  private static func open(
+  static func open(
     family: Int32, flags: __socket_type?, subject: String
   ) throws(PlatformError) -> FileDescriptor {
     let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | (flags?.rawValue ?? 0)
@@ -108,7 +108,7 @@ public final class Socket: Sendable {
     return FileDescriptor(owning: raw)
   }
 
-  private static func set<Value>(
+  static func set<Value>(
     _ raw: Int32, _ level: Int32, _ option: Int32, _ value: Value
   ) throws(PlatformError) {
     _ = try systemCall("setsockopt") {

@@ -35,6 +35,9 @@ struct Drafter {
   /// Jobs that draw a draft from the last draft pass.
   private var drawing: [Int] = []
   private var drawnRows: [Int] = []
+  /// Passes of the MTP module in the last call of `draft`, and of its output head.
+  private(set) var passes = 0
+  private(set) var headPasses = 0
 
   /// The most positions of a prompt that the MTP module reads before it drafts: nearby text says
   /// most of what comes next, and prompts should not wait for more.
@@ -84,6 +87,7 @@ struct Drafter {
       jobs.removeAll(keepingCapacity: true)
       candidates.removeAll(keepingCapacity: true)
     }
+    (passes, headPasses) = (0, 0)
     guard !jobs.isEmpty else { return }
     policy.chooseDepths(&candidates)
     for index in jobs.indices {
@@ -94,6 +98,7 @@ struct Drafter {
       let isMeasured = depth == 0 ? listKnownRows() : listDrafts(depth: depth)
       guard batch.rowCount > 0 else { break }
       model.draft(batch, from: sources)
+      passes += 1
       draw(from: model)
       guard isMeasured else { continue }
       policy.recordDrafting(rows: batch.rowCount, seconds: Double(clock() - start) / 1e9)
@@ -201,6 +206,7 @@ struct Drafter {
       drawnRows.removeAll(keepingCapacity: true)
       for index in block { drawnRows.append(jobs[index].row) }
       let logits = model.draftLogits(ofRows: drawnRows)
+      headPasses += 1
       for (offset, index) in block.enumerated() {
         logits.withRow(offset) { jobs[index].sequence.draw(draftFrom: $0) }
       }

@@ -65,7 +65,9 @@ extension Engine {
     precondition(isFinished == (prefillLayers == 0), "layers are counted alike")
     let rows = max(prefillPass.rowCount, Scheduler.leastChunk)
     let work = Double(plan.prefillLayers * rows)
-    let cost = seconds(since: start) / work
+    let spent = seconds(since: start)
+    prefillPass.seconds += spent
+    let cost = spent / work
     let known = view.prefillRowSeconds
     // A running mean: contexts, and so the cost of attention, change within a prompt.
     view.prefillRowSeconds = known == 0 ? cost : known + (cost - known) / 8
@@ -91,7 +93,11 @@ extension Engine {
       decodePass.seconds += seconds(since: start)
       recordDecodes()
     }
-    if isPrefillFinished { sample(&prefillPass) }
+    if isPrefillFinished {
+      let start = clock()
+      sample(&prefillPass)
+      prefillPass.seconds += seconds(since: start)
+    }
   }
 
   /// Turns the rows' logits into log-probabilities of prompts and into next tokens. A draft is
@@ -103,8 +109,10 @@ extension Engine {
       sampledRows.removeAll(keepingCapacity: true)
       for sample in block { sampledRows.append(sample.row) }
       let logits = model.logits(pass.lane, ofRows: sampledRows)
+      pass.headPasses += 1
+      let now = clock()
       for (index, sample) in block.enumerated() {
-        logits.withRow(index) { pass.take($0, for: sample) }
+        logits.withRow(index) { pass.take($0, for: sample, at: now) }
       }
     }
     for index in pass.entries.indices { commit(&pass.entries[index]) }
@@ -117,6 +125,7 @@ extension Engine {
     guard !sequence.isCancelled else { return }
     entry.keptRows = max(entry.keptRows, entry.rowCount - entry.draftCount)
     sequence.advance(by: entry.keptRows)
+    if let wait = sequence.endStep() { monitor.recordWait(wait) }
     guard entry.draftCount > 0 else { return }
     let accepted = entry.keptRows - 1
     // What would have followed the last token of an answer was not looked at.
@@ -133,7 +142,21 @@ extension Engine {
     drafter.policy.recordStep(
       rows: decodePass.rowCount, drafts: decodePass.rowCount - decodePass.entries.count,
       seconds: cost)
-    monitor.recordDecode(rows: decodePass.rowCount, seconds: cost)
+    monitor.recordDecode(rows: decodePass.rowCount, decodePass.load)
+  }
+
+  /// Called when both lanes are sampled.
+  func recordStepTokens() {
+    let prompts = isPrefillFinished ? prefillPass.rowCount + prefillPass.drawnTokens : 0
+    let tokens = prompts + (plan.decodes.isEmpty ? 0 : decodePass.drawnTokens)
+    if tokens > 0 { monitor.recordStep(tokens: tokens) }
+  }
+
+  func recordDrafting(seconds: Double) {
+    guard drafter.passes > 0 else { return }
+    var load = EngineStatistics.LaneLoad()
+    (load.passes, load.headPasses, load.seconds) = (drafter.passes, drafter.headPasses, seconds)
+    monitor.recordDrafting(load)
   }
 
   /// What a step really brought, if it did nothing but decode.

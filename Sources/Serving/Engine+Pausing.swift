@@ -16,6 +16,7 @@ extension Engine {
       monitor.recordPause()
       retire(sequence)
       sequence.preempt()
+      sequence.forgetEmission()
       paused.append(sequence)
     }
   }

@@ -13,6 +13,7 @@ extension Engine {
     }
     let start = clock()
     drafter.draft(with: model, &pool, spare: running.count, clock: clock)
+    recordDrafting(seconds: seconds(since: start))
     if !plan.decodes.isEmpty {
       let cost = decodePass.seconds + seconds(since: start)
       let known = view.decodeSeconds
@@ -33,7 +34,7 @@ extension Engine {
   /// Lets others share what the prefill computed.
   private func publishPrefill() {
     let entries = prefillPass.entries
-    monitor.recordPrefill(tokens: prefillPass.rowCount)
+    monitor.recordPrefill(tokens: prefillPass.rowCount, prefillPass.load)
     abandonPrefill()
     for entry in entries {
       let sequence = entry.sequence

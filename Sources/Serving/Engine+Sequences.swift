@@ -67,7 +67,7 @@ extension Engine {
       fairShare.begin(sequence.request.client)
       monitor.recordPrompt(tokens: sequence.tokens.count, cached: computed)
     }
-    sequence.admit(pages: pages, computed: computed, drafted: hit.drafted)
+    sequence.admit(pages: pages, computed: computed, drafted: hit.drafted, at: clock())
   }
 
   /// Whether the prefill of a running sequence will provide more of this one's prefix than the

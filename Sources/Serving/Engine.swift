@@ -102,6 +102,7 @@ package final class Engine<Model: LanguageModel> {
     }
     sampleLanes()
     let (rows, tokens) = (decodePass.rowCount, decodePass.drawnTokens)
+    recordStepTokens()
     publish()
     recordWholeStep(rows: rows, tokens: tokens, since: start)
     report()

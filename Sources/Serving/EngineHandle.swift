@@ -9,7 +9,9 @@ public final class EngineHandle: Sendable {
   public let limits: EngineLimits
   private let inbox: EngineInbox
   private let monitor = EngineMonitor()
-  private let model: any LanguageModel
+  let model: any LanguageModel
+  /// What its passes read; nil when that is not known.
+  let work: ModelWork?
   private let thread: Thread
 
   /// - Throws: when the thread cannot be started.
@@ -17,6 +19,7 @@ public final class EngineHandle: Sendable {
     let inbox = EngineInbox(queueLength: limits.queueLength)
     let monitor = monitor
     self.model = model
+    work = model.passWork
     self.limits = limits
     self.inbox = inbox
     thread = try Thread(name: "engine") {

@@ -35,13 +35,21 @@ package final class EngineInbox: Sendable {
   private let hasNews = Atomic<Bool>(false)
   private let alarm = Condition()
   private let queueLength: Int
+  private let clock: @Sendable () -> UInt64
 
-  package init(queueLength: Int) { self.queueLength = queueLength }
+  /// - Parameter clock: the engine's, for the moment of a submission.
+  package init(
+    queueLength: Int, clock: @escaping @Sendable () -> UInt64 = { MonotonicClock.nanoseconds }
+  ) {
+    self.queueLength = queueLength
+    self.clock = clock
+  }
 
   /// Adds a request, for which `makeStream` is called with its number.
   package func submit(
     _ request: GenerationRequest, makeStream: (SequenceID) -> TokenStream
   ) throws(ServingError) -> TokenStream {
+    let now = clock()
     let stream = try state.withLock { state throws(ServingError) in
       guard !state.isClosed else { throw .engineFailed }
       let own = state.waitingByClient[request.client] ?? 0
@@ -49,6 +57,7 @@ package final class EngineInbox: Sendable {
       guard state.waiting < limit else { throw .queueFull(limit: limit) }
       let id = SequenceID(rawValue: state.nextID)
       let stream = makeStream(id)
+      stream.begin(at: now)
       state.nextID += 1
       state.waiting += 1
       state.waitingByClient[request.client] = own + 1

@@ -35,6 +35,8 @@ public struct EngineLimits: Sendable, Equatable {
   public var contextLength: Int
   /// Pages of the latent pool.
   public var pageCount: Int
+  /// Positions of one page.
+  public static var tokensPerPage: Int { LatentStorage.tokensPerPage }
   /// How long a step may last that computes prompts beside running answers.
   public var targetStepSeconds: Double
   public var speculation: Speculation

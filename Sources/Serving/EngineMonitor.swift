@@ -13,7 +13,7 @@ package final class EngineMonitor: Sendable {
 
   package init() {}
 
-  package var statistics: EngineStatistics { state.withLock { $0 } }
+  package var statistics: EngineStatistics { state.withLock { $0.detached } }
 
   // MARK: - Pulse
 
@@ -47,7 +47,14 @@ package final class EngineMonitor: Sendable {
     }
   }
 
-  func recordPrefill(tokens: Int) { state.withLock { $0.prefilledTokens += tokens } }
+  func recordPrefill(tokens: Int, _ load: EngineStatistics.LaneLoad) {
+    state.withLock {
+      $0.prefilledTokens += tokens
+      $0.prefillLoad += load
+    }
+  }
+
+  func recordDrafting(_ load: EngineStatistics.LaneLoad) { state.withLock { $0.draftLoad += load } }
   func recordPreemption() { state.withLock { $0.preemptions += 1 } }
   func recordPause() { state.withLock { $0.pauses += 1 } }
   func recordCancellation() { state.withLock { $0.cancelled += 1 } }
@@ -63,14 +70,27 @@ package final class EngineMonitor: Sendable {
 
   func recordTokens(_ count: Int) { state.withLock { $0.generatedTokens += count } }
 
-  func recordDecode(rows: Int, seconds: Double) {
+  func recordWait(_ wait: SequenceState.Wait) {
     state.withLock {
+      switch wait {
+      case .first(let seconds): $0.firstTokenSeconds.record(seconds)
+      case .next(let seconds): $0.interTokenSeconds.record(seconds)
+      }
+    }
+  }
+
+  /// - Parameter tokens: computed of prompts, and generated.
+  func recordStep(tokens: Int) { state.withLock { $0.stepTokens.record(Double(tokens)) } }
+
+  func recordDecode(rows: Int, _ load: EngineStatistics.LaneLoad) {
+    state.withLock {
+      $0.decodeLoad += load
       $0.decodeSteps += 1
       while $0.stepCosts.count < rows {
         $0.stepCosts.append(.init(rows: $0.stepCosts.count + 1))
       }
       $0.stepCosts[rows - 1].steps += 1
-      $0.stepCosts[rows - 1].seconds += seconds
+      $0.stepCosts[rows - 1].seconds += load.seconds
     }
   }
 

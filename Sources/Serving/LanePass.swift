@@ -26,6 +26,8 @@ struct LanePass {
   var seconds = 0.0
   /// Tokens that were drawn from its rows.
   private(set) var drawnTokens = 0
+  /// Calls of the output head.
+  var headPasses = 0
 
   /// Decides about drafts in the model's place; nil unless somebody measures.
   private let coin: AcceptanceCoin?
@@ -49,6 +51,7 @@ struct LanePass {
     entries.removeAll(keepingCapacity: true)
     seconds = 0
     drawnTokens = 0
+    headPasses = 0
   }
 
   /// Lets go of the sequences' lists of pages, so that these can grow in place.
@@ -86,17 +89,26 @@ struct LanePass {
     }
   }
 
+  /// What the pass had the model read, once it is sampled.
+  var load: EngineStatistics.LaneLoad {
+    var load = EngineStatistics.LaneLoad()
+    (load.passes, load.headPasses, load.seconds) = (1, headPasses, seconds)
+    for entry in entries { load.readPositions += entry.firstPosition + entry.rowCount }
+    return load
+  }
+
   /// Uses the logits of one row.
-  mutating func take(_ logits: Span<Float>, for row: SampledRow) {
+  /// - Parameter time: now, by the engine's clock.
+  mutating func take(_ logits: Span<Float>, for row: SampledRow, at time: UInt64) {
     let sequence = entries[row.entry].sequence
     if row.isKnown {
       let position = entries[row.entry].firstPosition + row.offset + 1
-      sequence.score(logits, position: position)
+      sequence.score(logits, position: position, at: time)
     } else if !entries[row.entry].isOver {
       let draft =
         row.offset < entries[row.entry].draftCount ? sequence.drafts[row.offset] : nil
       let isLucky = draft != nil ? coin?.accepts(sequence.id, position: sequence.tokens.count) : nil
-      sequence.takeNext(from: logits, replacement: isLucky == true ? draft : nil)
+      sequence.takeNext(from: logits, at: time, replacement: isLucky == true ? draft : nil)
       drawnTokens += 1
       entries[row.entry].keptRows = row.offset + 1
       let isRight = isLucky ?? (draft == sequence.tokens.last)

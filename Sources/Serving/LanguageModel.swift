@@ -14,6 +14,10 @@ public protocol LanguageModel: Sendable {
   var logitRowCapacity: Int { get }
   /// What the routers did so far. May be read from any thread.
   var expertLoads: [ExpertLoad] { get }
+  /// What its passes have to read; nil when that is not known.
+  var passWork: ModelWork? { get }
+  /// The threads that compute, for any thread to read; nil when there are none of its own.
+  var workerStatistics: WorkerStatistics? { get }
 
   /// Computes rows of the decode lane and stores their latents.
   func decode(_ batch: ForwardBatch) throws(PassFailure)
@@ -33,7 +37,15 @@ public protocol LanguageModel: Sendable {
   func copyPage(slots: Int, from source: PageIndex, to target: PageIndex)
 }
 
+extension LanguageModel {
+  public var passWork: ModelWork? { nil }
+  public var workerStatistics: WorkerStatistics? { nil }
+}
+
 extension DeepSeekModel: LanguageModel {
+  public var passWork: ModelWork? { work }
+  public var workerStatistics: WorkerStatistics? { workers }
+
   public func draft(_ batch: ForwardBatch, from sources: [HiddenSource]) {
     draft(batch, from: sources, module: 0)
   }

@@ -45,10 +45,10 @@ extension Engine {
     guard !sequence.isCancelled else { return }
     if let failure = sequence.failure {
       monitor.recordFailure()
-      sequence.stream.send(.failed(failure))
+      sequence.stream.send(.failed(failure), at: clock())
     } else if let reason = sequence.finished {
       monitor.recordEnd(reason)
-      sequence.stream.send(.finished(reason))
+      sequence.stream.send(.finished(reason), at: clock())
     }
   }
 
@@ -58,11 +58,12 @@ extension Engine {
     monitor.rest()
     inbox.close()
     for submission in inbox.take()?.submissions ?? [] { enqueue(SequenceState(submission)) }
-    for sequence in running + waiting where !sequence.isCancelled {
+    for sequence in running + waiting + paused where !sequence.isCancelled {
       sequence.fail(failure)
       end(sequence)
     }
     running.removeAll()
     waiting.removeAll()
+    paused.removeAll()
   }
 }

@@ -27,6 +27,9 @@ final class SequenceState {
   private var scoredTokens = 1
   /// Whether it was never admitted.
   private(set) var isNew = true
+  /// When the last step emitted tokens, and when the present one did.
+  private var lastEmission: UInt64?
+  private var emission: UInt64?
   /// Whether the prefill under way computes some of its rows.
   var isInPass = false
   /// Whether nobody reads the answer any more.
@@ -97,7 +100,8 @@ final class SequenceState {
   ///   - pages: as many as the known tokens need.
   ///   - computed: leading tokens whose latents they hold.
   ///   - drafted: positions with MTP rows.
-  func admit(pages: [PageIndex], computed: Int, drafted: Range<Int>) {
+  ///   - time: now, by the engine's clock.
+  func admit(pages: [PageIndex], computed: Int, drafted: Range<Int>, at time: UInt64) {
     self.pages = pages
     let size = LatentStorage.tokensPerPage
     self.pages.reserveCapacity((request.prompt.count + request.maxTokens) / size + 1)
@@ -110,7 +114,7 @@ final class SequenceState {
       sampler = Sampler(
         request.sampling, choice: request.choice, prompt: request.prompt,
         reserving: min(request.maxTokens, Self.reservedTokens) + Speculation.maxDepth)
-      stream.send(.started(cachedTokens: computed))
+      stream.send(.started(cachedTokens: computed), at: time)
     }
   }
 
@@ -133,23 +137,26 @@ final class SequenceState {
 
   /// Sends the log-probability of the prompt's token at `position`, from the logits of the row
   /// before it.
-  func score(_ logits: Span<Float>, position: Int) {
+  func score(_ logits: Span<Float>, position: Int, at time: UInt64) {
     guard let top = request.promptLogprobs, position == scoredTokens,
       position < request.prompt.count
     else { return }
     scoredTokens += 1
-    stream.send(.prompt([TokenLogprobs(logits, token: tokens[position], top: top)]))
+    stream.send(.prompt([TokenLogprobs(logits, token: tokens[position], top: top)]), at: time)
   }
 
   /// Draws the next token, sends it, and notices when it was the last.
-  /// - Parameter replacement: sent in the place of what was drawn; for measuring only.
-  func takeNext(from logits: Span<Float>, replacement: Int32? = nil) {
+  /// - Parameters:
+  ///   - time: now, by the engine's clock.
+  ///   - replacement: sent in the place of what was drawn; for measuring only.
+  func takeNext(from logits: Span<Float>, at time: UInt64, replacement: Int32? = nil) {
     precondition(finished == nil, "a token after the last")
     let drawn = sampler.sample(logits, position: tokens.count)
     guard logits[Int(drawn)].isFinite else { return fail(.noNumbers) }
     let token = replacement ?? drawn
     let logprobs = request.logprobs.map { TokenLogprobs(logits, token: token, top: $0) }
-    stream.send(.token(token, logprobs))
+    stream.send(.token(token, logprobs), at: time)
+    emission = time
     tokens.append(token)
     sampler.accept(token)
     if request.stopTokens.contains(token) {
@@ -163,6 +170,28 @@ final class SequenceState {
   func fail(_ failure: PassFailure) {
     self.failure = failure
     finished = .stop
+  }
+
+  /// How long a reader waited for what a step emitted.
+  enum Wait {
+    /// Since the submission.
+    case first(seconds: Double)
+    /// Since the step that emitted before.
+    case next(seconds: Double)
+  }
+
+  /// The time until the next step that emits is no latency: the reader did not take what was there.
+  func forgetEmission() { lastEmission = nil }
+
+  /// Ends a step: nil when nobody waited, or it emitted nothing.
+  func endStep() -> Wait? {
+    guard let now = emission else { return nil }
+    defer { (lastEmission, emission) = (now, nil) }
+    guard let lastEmission else {
+      let timings = stream.timings
+      return timings.firstToken == now ? timings.firstTokenSeconds.map { .first(seconds: $0) } : nil
+    }
+    return .next(seconds: now > lastEmission ? Double(now - lastEmission) / 1e9 : 0)
   }
 
   /// Appends the draft that the sampler would draw from the MTP module's logits.

@@ -11,6 +11,7 @@ public final class TokenStream: Sendable {
   private struct State {
     var events: [GenerationEvent] = []
     var sent = 0
+    var timings = GenerationTimings(submitted: 0)
     /// Whether the sequence is set aside until events are taken.
     var isPaused = false
   }
@@ -39,12 +40,19 @@ public final class TokenStream: Sendable {
   /// Events that wait without the queue's growing: enough for a reader that keeps up.
   private static let usualBacklog = 32
 
+  /// Called by the inbox, before the engine knows of the stream.
+  func begin(at time: UInt64) {
+    state.withLock { $0.timings = GenerationTimings(submitted: time) }
+  }
+
   /// Called by the engine.
-  func send(_ event: GenerationEvent) {
+  /// - Parameter time: nanoseconds of the engine's clock.
+  func send(_ event: GenerationEvent, at time: UInt64) {
     let wasEmpty = state.withLock { state in
       precondition(state.sent < capacity, "more events than the request can have")
       state.sent += 1
       state.events.append(event)
+      state.timings.note(event, at: time)
       return state.events.count == 1
     }
     if wasEmpty { notify() }
@@ -62,6 +70,9 @@ public final class TokenStream: Sendable {
     if wasPaused { resumed() }
     return events
   }
+
+  /// When what happened so far, as far as the engine is; final with the last event.
+  public var timings: GenerationTimings { state.withLock { $0.timings } }
 
   /// Called by the engine: whether so many events wait that the sequence is to be set aside. It is
   /// then told by `resumed` when it may go on.

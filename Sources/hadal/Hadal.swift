@@ -5,6 +5,9 @@ import Foundation
 
 @main
 struct Hadal: ParsableCommand {
+  /// Of the program, as metrics and `--version` say it.
+  static let version = "0.1.0"
+
   static let configuration = CommandConfiguration(
     commandName: "hadal",
     abstract: "Serves DeepSeek-V3-family models on CPUs over an OpenAI-style HTTP API.",
@@ -15,9 +18,10 @@ struct Hadal: ParsableCommand {
         curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
           -d '{"messages": [{"role": "user", "content": "Tell me a story."}]}'
       """,
+    version: version,
     subcommands: [
       ServeCommand.self, GenerateCommand.self, InspectCommand.self, ConvertCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, LoadTestCommand.self,
     ])
 
   static func main() {

@@ -25,6 +25,7 @@ struct ServeCommand: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
   @OptionGroup var speculation: SpeculationOptions
+  @OptionGroup var logging: LogOptions
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSOptions
   @OptionGroup(title: "Access") var access: AccessOptions
@@ -47,7 +48,8 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     let start = MonotonicClock.nanoseconds
-    let log = Logger(label: "hadal", quiet: false)
+    let log = logging.log
+    let accessLog = try logging.openAccessLog(log)
     let credentials = try tls.credentials(log)
     let keys = try KeySource(access, log)
     var planned = try PlannedModel(options, mtp: speculation.mtp)
@@ -60,7 +62,8 @@ struct ServeCommand: ParsableCommand {
     }
     // Listens while it loads, so that those who ask learn how far it is.
     let service = Service(stallSeconds: lifecycle.stallSeconds)
-    let server = server(service, keys, credentials)
+    let server = server(
+      service, keys, credentials, sink: logging.sink(accessLog))
     access.warnOfExposure(
       host: host, hasKeys: !keys.keys.isEmpty, hasTLS: credentials != nil, log)
     let bound = try server.start()
@@ -69,17 +72,22 @@ struct ServeCommand: ParsableCommand {
     log.info(
       "listening",
       metadata: ["port": "\(bound)", "admin_port": adminBound.map { "\($0)" } ?? "none"])
-    let shutdown = Shutdown(lifecycle.shutdown, server: server, service: service, log: log)
+    let shutdown = Shutdown(
+      lifecycle.shutdown, server: server, service: service, log: log, accessLog: accessLog)
     let signals = (
       TerminationSignals(queue: shutdown.queue) { shutdown.receiveSignal() },
-      ReloadSignal(queue: .global(), hooks: reloads(keys, credentials, log))
+      ReloadSignal(queue: .global(), hooks: reloads(keys, credentials, accessLog, log))
     )
     planned.onProgress = { service.report(progress: $0) }
+    let connectionCounts = ConnectionCounts()
+    connectionCounts.server = server
+    let metrics = ServerMetrics(planned, accessLog: accessLog, connections: connectionCounts)
     let model = ServedModel(
       name: servedModelName ?? planned.directory.name, tokenizer: text.tokenizer,
       chatFormat: text.chatFormat, defaults: text.defaults, endTokens: text.endTokens,
-      vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log))
-    service.begin(model)
+      vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log),
+      requests: service.requests)
+    service.begin(model, host: metrics.host)
     log.info(
       "ready",
       metadata: [
@@ -99,25 +107,27 @@ struct ServeCommand: ParsableCommand {
 
   /// The server of the main address.
   private func server(
-    _ service: Service, _ keys: KeySource, _ credentials: TLSCredentials?
+    _ service: Service, _ keys: KeySource, _ credentials: TLSCredentials?, sink: AccessLogSink?
   ) -> Server {
     let control = AccessControl(
       access.policy(host: host), keys: keys.keys,
       next: ServiceRoutes(service, part: access.adminPort == nil ? .all : .api))
     keys.watch { control.replace($0) }
+    let handler = AccessLog(around: control, counts: service.requests, sink: sink)
     var configuration = ServerConfiguration(host: host, port: port)
-    configuration.errorFormat = openAIErrorFormat
+    configuration.errorFormat = handler.observing(openAIErrorFormat)
     configuration.tls = credentials
     configuration.limits.bodyBytes = APILimits.bodyBytes
     connections.apply(to: &configuration)
-    return Server(configuration: configuration, handler: control)
+    return Server(configuration: configuration, handler: handler)
   }
 
   /// What SIGHUP is to do.
   private func reloads(
-    _ keys: KeySource, _ credentials: TLSCredentials?, _ log: Logger
+    _ keys: KeySource, _ credentials: TLSCredentials?, _ accessLog: LineLog?, _ log: Logger
   ) -> [@Sendable () -> Void] {
     var reloads: [@Sendable () -> Void] = []
+    if let accessLog { reloads.append { accessLog.reopen() } }
     if let credentials { reloads.append { credentials.reload(log) } }
     if access.apiKeyFile != nil { reloads.append { keys.reload() } }
     return reloads

@@ -16,15 +16,19 @@ final class Shutdown: @unchecked Sendable {
   private let server: Server
   private let service: Service
   private let log: Logger
+  private let accessLog: LineLog?
   private var sequence: ShutdownSequence
 
   /// - Parameter server: the one with clients; another for those who run the server is of use to
   ///   the last.
-  init(_ sequence: ShutdownSequence, server: Server, service: Service, log: Logger) {
+  init(
+    _ sequence: ShutdownSequence, server: Server, service: Service, log: Logger, accessLog: LineLog?
+  ) {
     self.sequence = sequence
     self.server = server
     self.service = service
     self.log = log
+    self.accessLog = accessLog
   }
 
   /// SIGTERM or SIGINT; called on the queue.
@@ -33,6 +37,8 @@ final class Shutdown: @unchecked Sendable {
     perform(sequence.receiveSignal())
   }
 
+  /// Seconds that the last lines of the access log get.
+  private static let logSeconds = 2.0
   /// Seconds for the last words of an engine that is lost.
   private static let failureSeconds = 5
 
@@ -59,6 +65,8 @@ final class Shutdown: @unchecked Sendable {
         }
       case .exit(let isOrderly):
         log.info("stopped")
+        // Who does not want to wait for answers does not want to wait for their log.
+        if isOrderly { accessLog?.flush(seconds: Self.logSeconds) }
         Glibc.exit(isOrderly ? EXIT_SUCCESS : EXIT_FAILURE)
       }
     }

@@ -16,22 +16,24 @@ final class TestServer: Sendable {
 
   convenience init(
     _ model: ServedModel, limits: HTTPLimits = HTTPLimits(),
-    timeouts: HTTPTimeouts = HTTPTimeouts()
+    timeouts: HTTPTimeouts = HTTPTimeouts(), accessLog: AccessLogSink? = nil
   ) throws {
     let routes = ServiceRoutes(Service(model: model))
+    let control = AccessControl(AccessPolicy(), keys: APIKeys(), next: routes)
+    let handler = AccessLog(around: control, counts: model.requests, sink: accessLog)
     try self.init(
-      handler: AccessControl(AccessPolicy(), keys: APIKeys(), next: routes), limits: limits,
-      timeouts: timeouts)
+      handler: handler, limits: limits, timeouts: timeouts,
+      errorFormat: handler.observing(openAIErrorFormat))
   }
 
   init(
     handler: any RequestHandler, limits: HTTPLimits = HTTPLimits(),
-    timeouts: HTTPTimeouts = HTTPTimeouts()
+    timeouts: HTTPTimeouts = HTTPTimeouts(), errorFormat: ErrorFormat = openAIErrorFormat
   ) throws {
     var configuration = ServerConfiguration(port: 0)
     configuration.limits = limits
     configuration.timeouts = timeouts
-    configuration.errorFormat = openAIErrorFormat
+    configuration.errorFormat = errorFormat
     server = Server(configuration: configuration, handler: handler)
     port = try server.start()
   }

@@ -14,6 +14,7 @@ struct MetricsTests {
   func report() throws {
     var s = EngineStatistics()
     (s.runningSequences, s.waitingSequences) = (3, 4)
+    (s.pausedSequences, s.pauses) = (6, 11)
     (s.pageCount, s.freePages, s.cachedPages) = (80, 40, 20)
     (s.promptTokens, s.cachedPromptTokens, s.prefilledTokens) = (1000, 600, 410)
     (s.generatedTokens, s.preemptions, s.draftRounds) = (9_007_199_254_740_991, 2, 50)
@@ -29,12 +30,16 @@ struct MetricsTests {
     let metrics = try PrometheusParser(report.text)
     let expected: [(String, [String: String], Double)] = [
       ("vllm:num_requests_running", [:], 3), ("vllm:num_requests_waiting", [:], 4),
+      ("hadal_num_requests_paused", [:], 6), ("hadal_pauses_total", [:], 11),
       ("vllm:kv_cache_usage_perc", [:], 0.25), ("hadal_kv_pages", ["state": "held"], 20),
       ("hadal_kv_pages", ["state": "cached"], 20), ("hadal_kv_pages", ["state": "free"], 40),
       ("vllm:num_preemptions_total", [:], 2), ("vllm:prompt_tokens_total", [:], 1000),
       ("vllm:generation_tokens_total", [:], 9_007_199_254_740_991),
       ("hadal_prefilled_tokens_total", [:], 410),
       ("vllm:prefix_cache_queries_total", [:], 1000), ("vllm:prefix_cache_hits_total", [:], 600),
+      ("vllm:prompt_tokens_by_source_total", ["source": "local_compute"], 400),
+      ("vllm:prompt_tokens_by_source_total", ["source": "local_cache_hit"], 600),
+      ("vllm:prompt_tokens_cached_total", [:], 600),
       ("vllm:spec_decode_num_drafts_total", [:], 50),
       ("vllm:spec_decode_num_draft_tokens_total", [:], 58),
       ("vllm:spec_decode_num_accepted_tokens_total", [:], 31),
@@ -55,7 +60,13 @@ struct MetricsTests {
       #expect(metrics.types[name] == (name.hasSuffix("_total") ? "counter" : "gauge"))
       #expect(metrics.helps[name]?.isEmpty == false)
     }
-    #expect(metrics.types.count == Set(expected.map(\.0)).count)
+    let histograms = metrics.types.filter { $0.value == "histogram" }
+    #expect(metrics.types.count - histograms.count == Set(expected.map(\.0)).count)
+    #expect(
+      Set(histograms.keys) == [
+        "vllm:time_to_first_token_seconds", "vllm:inter_token_latency_seconds",
+        "vllm:iteration_tokens_total",
+      ])
     #expect(metrics.value("hadal_steps_total", ["rows": "1"]) == nil)
     let uncached = MetricsReport(
       modelName: "alphabet", statistics: s, experts: [], cachesPrefixes: false)
@@ -65,7 +76,7 @@ struct MetricsTests {
   @Test("names and numbers of every kind survive")
   func escapes() throws {
     let name = "a \"b\" \\ c\nd\\n é 世界,}= \u{1F426}"
-    var output = PrometheusText(labels: [("model_name", name)])
+    var output = PrometheusText(labels: [("model_name", name), ("engine", "0")])
     output.begin("x", .gauge, "help \\ with \"quotes\"\nand lines")
     let numbers: [Double] = [0, -1.5, 1e-300, 1e300, .infinity, -.infinity, 0.1]
     for (index, number) in numbers.enumerated() {
@@ -78,6 +89,22 @@ struct MetricsTests {
     }
     #expect(metrics.value("y", model: name)?.isNaN == true)
     #expect(metrics.helps["x"] == "help \\ with \"quotes\"\nand lines")
+  }
+
+  @Test("histograms have vLLM's bounds, rising counts and their sum")
+  func histograms() throws {
+    var histogram = Histogram(bounds: HistogramBounds.firstToken)
+    for value in [0.0005, 0.001, 0.0011, 3, 2560, 2561] { histogram.record(value) }
+    var output = PrometheusText(labels: [("model_name", "alphabet"), ("engine", "0")])
+    output.add("h", "help", histogram)
+    let metrics = try PrometheusParser(output.text)
+    func bucket(_ bound: String) -> Double? { metrics.value("h_bucket", ["le": bound]) }
+    #expect(bucket("0.001") == 2 && bucket("0.005") == 3 && bucket("1.0") == 3)
+    #expect(bucket("2.5") == 3 && bucket("5.0") == 4 && bucket("2560.0") == 5)
+    #expect(bucket("+Inf") == 6)
+    #expect(metrics.value("h_count") == 6)
+    #expect(metrics.value("h_sum") == histogram.sum)
+    #expect(metrics.samples.count == HistogramBounds.firstToken.count + 3)
   }
 
   @Test("answers are counted by the way their clients saw them end")

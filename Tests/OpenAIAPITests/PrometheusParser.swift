@@ -40,7 +40,7 @@ struct PrometheusParser {
       helps[family] = try unescaped(&line, until: nil)
     } else if skip("# TYPE ", &line) {
       guard name(&line) == family, skip(" ", &line), types[family] == nil,
-        ["counter", "gauge"].contains(String(line))
+        ["counter", "gauge", "histogram"].contains(String(line))
       else { throw Failure(description: "type") }
       types[family] = String(line)
     } else {
@@ -50,7 +50,12 @@ struct PrometheusParser {
 
   private mutating func sample(_ line: inout Text) throws {
     let name = name(&line)
-    guard name == family, types[name] != nil else { throw Failure(description: "stray sample") }
+    let isPart =
+      types[family] == "histogram"
+      && ["_bucket", "_sum", "_count"].contains { name == family + $0 }
+    guard isPart || (name == family && types[name] != nil && types[name] != "histogram") else {
+      throw Failure(description: "stray sample")
+    }
     var labels: [String: String] = [:]
     if skip("{", &line) {
       repeat {
@@ -114,11 +119,18 @@ struct PrometheusParser {
     }
   }
 
-  /// The value of a sample with these labels besides the model's name.
+  /// The value of a sample with these labels besides those of the model and its only engine.
   func value(_ name: String, _ labels: [String: String] = [:], model: String = "alphabet")
     -> Double?
   {
     samples[
-      MetricKey(name: name, labels: labels.merging(["model_name": model]) { own, _ in own })]
+      MetricKey(
+        name: name,
+        labels: labels.merging(["model_name": model, "engine": "0"]) { own, _ in own })]
+  }
+
+  /// The value of a sample that belongs to no model.
+  func serverValue(_ name: String, _ labels: [String: String] = [:]) -> Double? {
+    samples[MetricKey(name: name, labels: labels)]
   }
 }

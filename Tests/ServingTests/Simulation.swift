@@ -89,7 +89,8 @@ final class Simulation {
     model = PagedModel(
       limits: limits, canDraft: settings.acceptance != nil,
       acceptance: settings.acceptance ?? 0, seed: seed)
-    inbox = EngineInbox(queueLength: limits.queueLength)
+    inbox = EngineInbox(
+      queueLength: limits.queueLength, clock: { [model] in model.nanoseconds })
     engine = Engine(
       model: model, limits: limits, inbox: inbox, monitor: monitor,
       clock: { [model] in model.nanoseconds })

@@ -16,6 +16,8 @@ public final class Service: Sendable {
   }
 
   private let state = Mutex(State())
+  /// All requests so far, those before the model was loaded included.
+  public let requests = RequestCounts()
   private let stallSeconds: Double
 
   /// A service that is loading.
@@ -34,8 +36,9 @@ public final class Service: Sendable {
   }
 
   /// The model is loaded: requests are answered from now on.
-  public func begin(_ model: ServedModel) {
-    let api = APIServer(model: model)
+  /// - Parameter host: what the program adds to scrapes.
+  public func begin(_ model: ServedModel, host: HostMetrics = .none) {
+    let api = APIServer(model: model, host: host)
     state.withLock { state in
       state.model = model
       state.api = api

@@ -5,25 +5,35 @@ import Serving
 
 /// One scrape.
 package struct MetricsReport {
-  private var output: PrometheusText
+  var output: PrometheusText
 
   package var text: String { output.text }
 
-  init(_ model: ServedModel) {
+  /// - Parameter host: adds what the program around the API knows.
+  init(_ model: ServedModel, host: HostMetrics) {
+    let engine = model.engine
     self.init(
-      modelName: model.name, statistics: model.engine.statistics,
-      experts: model.engine.expertStatistics,
-      cachesPrefixes: model.engine.limits.cachesPrefixes)
-    addAnswers(model.answers.current)
+      modelName: model.name, statistics: engine.statistics, experts: engine.expertStatistics,
+      cachesPrefixes: engine.limits.cachesPrefixes)
+    let answers = model.answers.current
+    addAnswers(answers)
+    addSpans(answers.spans)
+    addTraffic(engine.memoryTraffic)
+    addCache(engine.limits)
+    if let workers = engine.workers { addWorkers(workers) }
+    addRequests(model.requests)
+    host.add(&output)
   }
 
   package init(
     modelName: String, statistics: EngineStatistics, experts: [ExpertStatistics],
     cachesPrefixes: Bool
   ) {
-    output = PrometheusText(labels: [("model_name", modelName)])
+    // vLLM numbers its engines; there is one here.
+    output = PrometheusText(labels: [("model_name", modelName), ("engine", "0")])
     addQueue(statistics)
     addTokens(statistics, cachesPrefixes: cachesPrefixes)
+    addLatencies(statistics)
     addSpeculation(statistics)
     addSteps(statistics.stepCosts)
     addExperts(experts)
@@ -35,6 +45,12 @@ package struct MetricsReport {
     output.add(
       "vllm:num_requests_waiting", .gauge, "Sequences waiting to be computed.",
       Double(s.waitingSequences))
+    output.add(
+      "hadal_num_requests_paused", .gauge, "Sequences set aside until their readers catch up.",
+      Double(s.pausedSequences))
+    output.add(
+      "hadal_pauses_total", .counter, "Times that sequences were set aside for their readers.",
+      Double(s.pauses))
     let held = s.pageCount - s.freePages - s.cachedPages
     output.add(
       "vllm:kv_cache_usage_perc", .gauge,
@@ -56,6 +72,18 @@ package struct MetricsReport {
       Double(s.promptTokens))
     output.add(
       "vllm:generation_tokens_total", .counter, "Generated tokens.", Double(s.generatedTokens))
+    let sources = "vllm:prompt_tokens_by_source_total"
+    output.begin(sources, .counter, "Tokens of prompts by where their latents came from.")
+    for (source, count) in [
+      ("local_compute", s.promptTokens - s.cachedPromptTokens),
+      ("local_cache_hit", s.cachedPromptTokens),
+    ] {
+      output.sample(sources, ("source", source), value: Double(count))
+    }
+    output.add(
+      "vllm:prompt_tokens_cached_total", .counter,
+      "Tokens of prompts that were found in the cache.",
+      Double(s.cachedPromptTokens))
     output.add(
       "hadal_prefilled_tokens_total", .counter,
       "Tokens of prompts and of preempted sequences that were computed.",
@@ -66,6 +94,18 @@ package struct MetricsReport {
     output.add(
       "vllm:prefix_cache_hits_total", .counter, "Tokens found in the prefix cache.",
       Double(s.cachedPromptTokens))
+  }
+
+  private mutating func addLatencies(_ s: EngineStatistics) {
+    output.add(
+      "vllm:time_to_first_token_seconds", "Seconds from submission to first token.",
+      s.firstTokenSeconds)
+    output.add(
+      "vllm:inter_token_latency_seconds",
+      "Seconds between steps that brought tokens of the same answer.", s.interTokenSeconds)
+    output.add(
+      "vllm:iteration_tokens_total", "Tokens of prompts and answers that a step brought.",
+      s.stepTokens)
   }
 
   private mutating func addSpeculation(_ s: EngineStatistics) {

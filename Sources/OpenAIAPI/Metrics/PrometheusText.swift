@@ -1,6 +1,8 @@
 // The text format of Prometheus, version 0.0.4
 // (prometheus.io/docs/instrumenting/exposition_formats).
 
+import Serving
+
 /// Writes families of metrics, each with its help, its type and its samples.
 package struct PrometheusText {
   package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
@@ -8,16 +10,21 @@ package struct PrometheusText {
   package enum Kind: String {
     case counter
     case gauge
+    case histogram
   }
 
   package typealias Label = (name: String, value: String)
 
   /// What has been written.
   package private(set) var text = ""
-  /// Labels that every sample carries, as they are written.
-  private let common: String
+  /// Labels that every sample from now on carries.
+  package var labels: [Label] { didSet { common = Self.written(labels) } }
+  private var common: String
 
-  package init(labels: [Label]) { common = Self.written(labels) }
+  package init(labels: [Label]) {
+    self.labels = labels
+    common = Self.written(labels)
+  }
 
   /// Writes a family with one sample.
   package mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
@@ -32,9 +39,24 @@ package struct PrometheusText {
   }
 
   package mutating func sample(_ name: String, _ labels: Label..., value: Double) {
+    sample(name, labels, value: value)
+  }
+
+  package mutating func sample(_ name: String, _ labels: [Label], value: Double) {
     let all = [common, Self.written(labels)].filter { !$0.isEmpty }.joined(separator: ",")
     text += all.isEmpty ? name : "\(name){\(all)}"
     text += " \(Self.written(value))\n"
+  }
+
+  /// Writes a family with one histogram.
+  package mutating func add(_ name: String, _ help: String, _ histogram: Histogram) {
+    begin(name, .histogram, help)
+    for (bound, count) in zip(histogram.bounds, histogram.cumulativeCounts) {
+      sample("\(name)_bucket", ("le", Self.written(bound)), value: Double(count))
+    }
+    sample("\(name)_bucket", ("le", "+Inf"), value: Double(histogram.count))
+    sample("\(name)_sum", value: histogram.sum)
+    sample("\(name)_count", value: Double(histogram.count))
   }
 
   private static func written(_ labels: [Label]) -> String {

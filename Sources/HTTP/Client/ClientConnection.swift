@@ -1,0 +1,179 @@
+// The shell of a client connection: owns the socket and performs what the state machine asks for.
+
+import Dispatch
+import Platform
+
+/// One socket to a server, watched by Dispatch sources.
+///
+/// Unchecked because all mutable state is touched on `queue` alone, which is the client's.
+final class ClientConnection: @unchecked Sendable {
+  private let queue: DispatchQueue
+  private let onIdle: (ClientConnection) -> Void
+  private let onEnd: (ClientConnection) -> Void
+  /// Nil once ended.
+  private var socket: Socket?
+  private var state: ClientConnectionState
+  private var output = OutputBuffer()
+  private var readSource: (any DispatchSourceRead)?
+  private var writeSource: (any DispatchSourceWrite)?
+  /// The request in work.
+  private var exchange: HTTPExchange?
+  /// When the connection must be there, or the answer complete.
+  private(set) var deadline: DispatchTime = .distantFuture
+  /// Since when it is unused.
+  private(set) var idleSince: DispatchTime = .distantFuture
+
+  /// Begins to connect for a first request. `onIdle` is called before each last event that leaves
+  /// the connection to another request, `onEnd` when the socket is closed.
+  init(
+    to address: SocketAddress, queue: DispatchQueue, limits: HTTPClientLimits,
+    request: [UInt8], exchange: HTTPExchange, onIdle: @escaping (ClientConnection) -> Void,
+    onEnd: @escaping (ClientConnection) -> Void
+  ) throws(PlatformError) {
+    self.queue = queue
+    self.onIdle = onIdle
+    self.onEnd = onEnd
+    self.exchange = exchange
+    socket = try Socket.startConnecting(to: address)
+    state = ClientConnectionState(
+      limits: limits, request: request, answersHead: exchange.answersHead)
+    exchange.connection = self
+  }
+
+  var isIdle: Bool { state.isIdle }
+
+  /// Watches for the connection to be there; times out at `deadline`.
+  func start(deadline: DispatchTime) {
+    self.deadline = deadline
+    watchWriting()
+  }
+
+  /// Another request on an idle connection.
+  func start(_ request: [UInt8], _ exchange: HTTPExchange) {
+    self.exchange = exchange
+    exchange.connection = self
+    deadline = exchange.deadline
+    idleSince = .distantFuture
+    perform(state.start(request: request, answersHead: exchange.answersHead))
+    sendOutput()
+  }
+
+  /// Ends now, without a word to whoever gave the request in work.
+  func drop() {
+    exchange?.connection = nil
+    exchange = nil
+    abort(.closedEarly)
+  }
+
+  private func abort(_ error: HTTPClientError) { perform(state.abort(error)) }
+
+  /// To be called every now and then: ends a connection whose time is over.
+  func tick(now: DispatchTime) {
+    guard now >= deadline else { return }
+    abort(state.isConnecting ? .connectTimeout : .timeout)
+  }
+
+  // MARK: - Actions
+
+  private func perform(_ actions: [ClientConnectionState.Action]) {
+    dispatchPrecondition(condition: .onQueue(queue))
+    for action in actions {
+      switch action {
+      case .send(let bytes): output.append(bytes)
+      case .close: end()
+      case .deliver(let event): deliver(event)
+      }
+    }
+  }
+
+  private func deliver(_ event: ResponseEvent) {
+    let exchange = exchange
+    switch event {
+    case .head, .body: break
+    case .end, .failed:
+      self.exchange = nil
+      exchange?.connection = nil
+      if isIdle {
+        deadline = .distantFuture
+        idleSince = .now()
+        onIdle(self)
+      }
+    }
+    exchange?.onEvent(event)
+  }
+
+  // MARK: - The socket
+
+  private static let readSize = 16 << 10
+
+  /// Reads all there is, up to the limit of an answer: when the server's last bytes and a reset
+  /// come at one time, Dispatch tells of both by one event and of nothing after it.
+  private func receive() {
+    do throws(PlatformError) {
+      while let bytes = try socket?.receive(upTo: Self.readSize) {
+        perform(state.receive(bytes))
+      }
+    } catch {
+      abort(HTTPClientError(error))
+    }
+  }
+
+  /// The socket takes bytes: for the first time when the connection is there, or again.
+  private func becameWritable() {
+    if state.isConnecting {
+      do throws(PlatformError) {
+        try socket?.finishConnecting()
+      } catch {
+        return abort(HTTPClientError(error))
+      }
+      if let exchange { deadline = exchange.deadline }
+      perform(state.connected())
+      watchReading()
+    }
+    sendOutput()
+  }
+
+  private func sendOutput() {
+    while !output.isEmpty {
+      do throws(PlatformError) {
+        guard let count = try socket?.send(output.unsent) else { return watchWriting() }
+        output.dropFirst(count)
+        state.didSend(count)
+      } catch {
+        output.removeAll()
+        state.sendFailed(HTTPClientError(error))
+      }
+    }
+    writeSource?.cancel()
+    writeSource = nil
+  }
+
+  private func watchReading() {
+    guard let socket else { return }
+    let source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
+    source.setEventHandler { [weak self] in self?.receive() }
+    source.setCancelHandler { withExtendedLifetime(socket) {} }
+    source.activate()
+    readSource = source
+  }
+
+  private func watchWriting() {
+    guard let socket, writeSource == nil else { return }
+    let source = DispatchSource.makeWriteSource(fileDescriptor: socket.raw, queue: queue)
+    source.setEventHandler { [weak self] in self?.becameWritable() }
+    source.setCancelHandler { withExtendedLifetime(socket) {} }
+    source.activate()
+    writeSource = source
+  }
+
+  private func end() {
+    socket = nil
+    output.removeAll()
+    readSource?.cancel()
+    writeSource?.cancel()
+    readSource = nil
+    writeSource = nil
+    deadline = .distantFuture
+    onEnd(self)
+  }
+}
