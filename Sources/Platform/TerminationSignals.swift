@@ -7,16 +7,26 @@ import Glibc
 public final class TerminationSignals {
   private let sources: [any DispatchSourceSignal]
 
-  /// - Parameter handler: called on `queue` for each SIGTERM or SIGINT.
-  public init(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
+  /// - Parameters:
+  ///   - onReady: called on `queue` once no signal can get lost any more: Dispatch begins to watch
+  ///     some time after it is asked to, and until then they are ignored.
+  ///   - handler: called on `queue` for each SIGTERM or SIGINT.
+  public init(
+    queue: DispatchQueue, onReady: @escaping @Sendable () -> Void = {},
+    handler: @escaping @Sendable () -> Void
+  ) {
+    let watched = DispatchGroup()
     sources = [SIGTERM, SIGINT].map { number in
       // Dispatch only observes a signal; ignoring it takes away the default action.
       _ = signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler(handler: handler)
+      watched.enter()
+      source.setRegistrationHandler { watched.leave() }
       source.activate()
       return source
     }
+    watched.notify(queue: queue, execute: onReady)
   }
 
   deinit {

@@ -86,10 +86,11 @@ struct ServeCommand: ParsableCommand {
       server: server, seconds: drainSeconds, log: log, accessLog: accessLog)
     let reload = ReloadSignal(
       queue: .main, hooks: accessLog.map { lines in [{ lines.reopen() }] } ?? [])
-    let signals = TerminationSignals(queue: .main) { shutdown.receive() }
     // Last, so that whoever waits for this line may send signals.
     let place = ConnectionOptions.place(scheme: "http", host: host, port: bound)
-    StandardOutput.write("Listening on \(place)\n")
+    let signals = TerminationSignals(
+      queue: .main, onReady: { StandardOutput.write("Listening on \(place)\n") },
+      handler: { shutdown.receive() })
     withExtendedLifetime((reload, signals)) {
       dispatchMain()
     }
