@@ -212,6 +212,8 @@ class Prometheus:
             with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}") as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # It is starting.
+                return None
             raise AssertionError(error.read().decode()) from None
         except urllib.error.URLError:
             return None
