@@ -55,7 +55,7 @@ class Layers(ConfigurationTest):
         usage = hadal("serve", "--help").stdout
         options = set(re.findall(r"^  (?:-\w, )?--([a-z0-9-]+)", usage, re.MULTILINE))
         values, origins = self.effective()
-        self.assertEqual(values.keys(), options - {"help", "config", "print-config"})
+        self.assertEqual(values.keys(), options - {"help", "version", "config", "print-config"})
         self.assertEqual(set(origins.values()), {"default"})
         self.assertEqual(values["host"], "127.0.0.1")
         self.assertEqual(values["port"], 8080)
