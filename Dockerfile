@@ -41,7 +41,7 @@ COPY Config/container.yaml /etc/hadal/hadal.yaml
 ENV HADAL_CONFIG=/etc/hadal/hadal.yaml
 # A number, so that Kubernetes can tell that it is not root's; nothing has to belong to it.
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 # A large model takes minutes to pack.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --retries=3 \
