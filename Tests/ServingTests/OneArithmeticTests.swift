@@ -34,7 +34,7 @@ struct OneArithmeticTests {
 
     var limits: EngineLimits {
       EngineLimits(
-        maxSequences: 10, queueLength: 64, prefillChunk: chunk,
+        maxSequences: 10, queueLength: 128, prefillChunk: chunk,
         contextLength: OneArithmeticWorkload.promptLimit + OneArithmeticWorkload.answerLimit,
         pageCount: pageCount, targetStepSeconds: targetStepSeconds, speculation: speculation,
         cachesPrefixes: cachesPrefixes)

@@ -48,6 +48,8 @@ struct OneArithmeticWorkload {
   /// The first requests grow over several pages from next to nothing: where pages are few, some
   /// have to give way to others.
   static let growingCount = 8
+  /// Those who ask, in turns.
+  static let clientCount = 3
   /// Pages of the longest sequence.
   static let pagesOfLongest = (promptLimit + answerLimit + 63) / 64
 
@@ -59,8 +61,9 @@ struct OneArithmeticWorkload {
     var g = SeededGenerator(seed: seed)
     let vocabulary = try DemoEngine.vocabularySize
     var requests: [GenerationRequest] = []
-    for _ in 0..<count {
+    for number in 0..<count {
       requests.append(Self.request(sharing: requests, vocabulary: vocabulary, &g))
+      requests[number].client = number % Self.clientCount
     }
     // Whatever is drawn, an answer ends at a stop token.
     requests[count - 1].stopTokens = Set(0..<Int32(vocabulary))
