@@ -96,7 +96,7 @@ class Compression(unittest.TestCase):
             for option in ([], ["--compressed"]))
 
         def names(text):
-            return [line.split()[0] for line in text.splitlines() if not line.startswith("#")]
+            return [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         self.assertGreater(len(names(plain)), 10)
         self.assertEqual(names(coded), names(plain))
         head = subprocess.run(["curl", "-sI", "--compressed", self.server.url + "/metrics"],

@@ -17,8 +17,9 @@ BODY = {"prompt": PROMPT, "max_tokens": 200, "temperature": 0, "ignore_eos": Tru
 class Stream(threading.Thread):
     """A client that reads one streamed answer to its end."""
 
-    def __init__(self, port):
+    def __init__(self, port, body=BODY):
         super().__init__(daemon=True)
+        self.body = body
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self.begun = threading.Event()
         self.events = []
@@ -27,7 +28,8 @@ class Stream(threading.Thread):
     def run(self):
         try:
             self.connection.request(
-                "POST", "/v1/completions", json.dumps(BODY), {"Content-Type": "application/json"})
+                "POST", "/v1/completions", json.dumps(self.body),
+                {"Content-Type": "application/json"})
             self.answer = self.connection.getresponse()
             for line in self.answer:
                 if line.startswith(b"data: "):
@@ -112,13 +114,17 @@ class Ends(unittest.TestCase):
         self.assertNotEqual(server.process.wait(timeout=60), 0)
 
     def test_a_slow_step_is_looked_into(self):
-        # With so little time a busy engine is taken for a stalled one.
-        server = self.start("--stall-seconds", 0.001, "--drain-seconds", 0)
+        # With so little time an engine that computes prompts is taken for a stalled one.
+        server = self.start(
+            "--stall-seconds", 0.001, "--drain-seconds", 0, "--target-step-ms", 1000,
+            "--no-prefix-cache")
+        long = {"prompt": "Once upon a time there was a bird. " * 100, "max_tokens": 1,
+                "stream": True}
         over = threading.Event()
 
         def keep_busy():
             while not over.is_set():
-                stream = Stream(server.port)
+                stream = Stream(server.port, long)
                 stream.start()
                 stream.join()
 

@@ -232,7 +232,8 @@ class Reload(TLSTest):
         try:
             client = http.client.HTTPSConnection(
                 "localhost", server.port, context=context, timeout=120)
-            body = PROMPT | {"max_tokens": 400, "stream": True, "ignore_eos": True}
+            body = PROMPT | {"max_tokens": 400, "stream": True, "ignore_eos": True,
+                             "stream_options": {"include_usage": True}}
             client.request(
                 "POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
             answer = client.getresponse()
@@ -240,7 +241,8 @@ class Reload(TLSTest):
             started.release()
             text = first + answer.read()
             events = text.split(b"\n\n")
-            if events[-2:] != [b"data: [DONE]", b""] or len(events) < 300:
+            usage = json.loads(events[-3].removeprefix(b"data: "))["usage"]
+            if events[-2:] != [b"data: [DONE]", b""] or usage["completion_tokens"] != 400:
                 failures.append(text[-200:])
             client.close()
         except Exception as error:
