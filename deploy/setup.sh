@@ -16,6 +16,8 @@ packages=(libpcre2-dev libssl-dev libxxhash-dev zlib1g-dev)
 if [ "${1:-}" = tests ]; then
   packages+=(curl openssl haproxy)
   python3 -c 'import ensurepip, venv' 2> /dev/null || packages+=(python3-venv)
+  # Images of the toolchain come without.
+  command -v make > /dev/null || packages+=(make)
 elif [ "${1:-}" = aarch64 ]; then
   packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 fi

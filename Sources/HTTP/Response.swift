@@ -46,8 +46,12 @@ public struct ErrorFormat: Sendable {
   }
 
   func response(_ error: RequestError) -> Response {
-    Response(
+    var response = Response(
       status: error.status, contentType: contentType, body: body(error.status, error.message))
+    // Places become free whenever a client leaves; what is asked for is not to come back at once
+    // (RFC 9110, section 10.2.3; RFC 6585, section 4).
+    if [429, 503].contains(error.status) { response.headers.append("Retry-After", "1") }
+    return response
   }
 }
 

@@ -28,6 +28,8 @@ final class SocketConnection: @unchecked Sendable {
   private let heldLimit: Int
   private var actions: [Connection.Action] = []
   private var isPerforming = false
+  /// Whether a turn of reading is to come without the system's saying so.
+  private var hasMoreToRead = false
   /// Weak, so that a handler that drops its responder is noticed.
   private weak var responder: Responder?
 
@@ -141,7 +143,7 @@ final class SocketConnection: @unchecked Sendable {
       handler.handle(request, responder)
     case .clientGone: responder?.clientGone()
     // Not at once, so that an endless stream to a fast reader lets other connections run.
-    case .roomAvailable: queue.async { [weak responder] in responder?.roomAvailable() }
+    case .roomAvailable: afterOthers { [weak responder] in responder?.roomAvailable() }
     case .shutdownWrite: transport?.shutdownWrite()
     case .close: end()
     }
@@ -158,15 +160,26 @@ final class SocketConnection: @unchecked Sendable {
   /// once, with them: who reads once per report never hears of it.
   private func receive() {
     for _ in 0..<Self.readsPerTurn where !receiveOnce() { return }
-    queue.async { if self.readSource != nil { self.receive() } }
+    guard !hasMoreToRead else { return }
+    hasMoreToRead = true
+    afterOthers {
+      self.hasMoreToRead = false
+      if self.readSource != nil { self.receive() }
+    }
+  }
+
+  /// Calls on the queue when other connections have had their turn. A queue that something is added
+  /// to while it runs goes on at once, so the way leads over the threads' common queue.
+  private func afterOthers(_ body: @escaping @Sendable () -> Void) {
+    DispatchQueue.global(qos: .userInitiated).async { self.queue.async(execute: body) }
   }
 
   /// Whether there may be more to read.
   private func receiveOnce() -> Bool {
     do throws(PlatformError) {
-      guard connection.wantsInput, let arrival = try transport?.receive(upTo: Self.readSize) else {
-        return false
-      }
+      guard connection.wantsInput, transport?.wantsInput == true,
+        let arrival = try transport?.receive(upTo: Self.readSize)
+      else { return false }
       // Performed before the end is told: what is asked may be answered without waiting.
       perform { arrival.bytes.isEmpty ? [] : $0.receive(arrival.bytes) }
       switch arrival.ending {

@@ -114,6 +114,8 @@ final class GenerationSession: @unchecked Sendable {
       for event in events { delta.append(assemblers[choice].add(event)) }
       admission.use(delta.tokens.count)
       writer.add(delta, choice: choice)
+      // The client may be found gone in the middle of that.
+      if isOver { return }
       generated[choice] += delta.tokens.count
       cached[choice] += delta.cachedTokens
       record?.add(delta, choice: choice)

@@ -68,8 +68,11 @@ package final class EngineInbox: Sendable {
     return stream
   }
 
-  /// Refuses all further requests.
-  func close() { state.withLock { $0.isClosed = true } }
+  /// Refuses all further requests. What came before is there to be taken, announced or not yet.
+  func close() {
+    state.withLock { $0.isClosed = true }
+    announce()
+  }
 
   package func cancel(_ id: SequenceID) {
     state.withLock { $0.contents.cancellations.append(id) }

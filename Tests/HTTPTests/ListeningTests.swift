@@ -23,6 +23,7 @@ extension ServerTests {
     #expect(server.statistics.openConnections == 2)
     let refused = try TestClient(port: port).answer()
     #expect(refused.status == 429)
+    #expect(refused.head.contains("Retry-After: 1"))
     #expect(refused.text == "too many connections from this address\n")
     // Another address of the same machine.
     #expect(try get(TestClient(port: port, host: "127.0.0.1", from: "127.0.0.2")).status == 200)

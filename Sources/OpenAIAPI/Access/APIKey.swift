@@ -1,5 +1,7 @@
 // API keys as the server holds them: hashes with names, never the keys themselves.
 
+import HTTP
+
 /// A key that may come in.
 public struct APIKey: Sendable, Equatable {
   /// What logs and messages call it: never the key.

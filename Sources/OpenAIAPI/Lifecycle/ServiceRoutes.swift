@@ -34,6 +34,10 @@ public struct ServiceRoutes: AdmittedRequestHandler {
       switch request.path {
       case "/health": responder.send(try answer(request, service.health))
       case "/ready": responder.send(try answer(request, service.readiness))
+      case "/metrics" where service.api == nil:
+        // Nothing to tell yet, which is no failure of the scrape.
+        let nothing = Response(status: 200, contentType: PrometheusText.contentType, body: [])
+        responder.send(try answer(request, nothing))
       default:
         guard let api = service.api else { throw Self.loading }
         api.handle(request, responder, admission)

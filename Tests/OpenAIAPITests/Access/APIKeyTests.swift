@@ -1,6 +1,7 @@
 // Keys: their hash against published values, their comparison, and files of them.
 
 import Foundation
+import HTTP
 import OpenAIAPI
 import TestSupport
 import Testing

@@ -27,7 +27,9 @@ struct LifecycleTests {
     let ready = try server.get("/ready")
     #expect(ready.status == 503)
     #expect(ready.json == ["status": "loading", "progress": 0.12])
-    for path in ["/v1/models", "/metrics", "/v1/chat/completions"] {
+    let metrics = try server.get("/metrics")
+    #expect(metrics.status == 200 && metrics.body.isEmpty)
+    for path in ["/v1/models", "/v1/chat/completions"] {
       let answer = try server.get(path)
       #expect(answer.status == 503 && answer.header("Retry-After") == "2")
       #expect(answer.error["code"] == "model_loading")

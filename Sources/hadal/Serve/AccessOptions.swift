@@ -120,8 +120,9 @@ struct AccessOptions: ParsableArguments {
     configuration.errorFormat = openAIErrorFormat
     configuration.limits.connections = Self.adminConnections
     configuration.limits.bodyBytes = 0
+    // Probes and scrapes know the address by other names than clients do.
     var policy = AccessPolicy()
-    policy.hosts = hosts(host)
+    policy.hosts = Self.isLoopback(host) ? .local : .any
     return Server(
       configuration: configuration,
       handler: AccessControl(

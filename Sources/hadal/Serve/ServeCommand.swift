@@ -66,12 +66,16 @@ struct ServeCommand: ParsableCommand {
       service, keys, credentials, sink: logging.sink(accessLog))
     access.warnOfExposure(
       host: host, hasKeys: !keys.keys.isEmpty, hasTLS: credentials != nil, log)
-    let bound = try server.start()
     let admin = access.adminServer(service)
     let adminBound = try admin?.start()
+    // One that joins another's port would take half of its clients before it can serve them.
+    let early = connections.reusePort ? nil : try server.start()
     log.info(
       "listening",
-      metadata: ["port": "\(bound)", "admin_port": adminBound.map { "\($0)" } ?? "none"])
+      metadata: [
+        "port": early.map { "\($0)" } ?? "later",
+        "admin_port": adminBound.map { "\($0)" } ?? "none",
+      ])
     let shutdown = Shutdown(
       lifecycle.shutdown, server: server, service: service, log: log, accessLog: accessLog)
     let signals = (
@@ -88,6 +92,7 @@ struct ServeCommand: ParsableCommand {
       vocabularySize: planned.configuration.vocabularySize, engine: try planned.start(log),
       requests: service.requests)
     service.begin(model, host: metrics.host)
+    let bound = try early ?? server.start()
     log.info(
       "ready",
       metadata: [
