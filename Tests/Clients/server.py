@@ -1,6 +1,7 @@
 """A server for tests that need one of their own."""
 
 import os
+import signal
 import subprocess
 import threading
 
@@ -49,6 +50,15 @@ class Server:
         if not isinstance(found, list):
             raise AssertionError(f"never logged: {words}\n" + "".join(self.lines))
         return found[0]
+
+    def logged(self, words, times=1):
+        """Waits until so many lines say so."""
+        with self.news:
+            return self.news.wait_for(
+                lambda: sum(words in line for line in self.lines) >= times, timeout=60)
+
+    def hang_up(self):
+        self.process.send_signal(signal.SIGHUP)
 
     def client(self, key="none", **options):
         options = {"max_retries": 0, "timeout": 120} | options

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import zlib
 
-from running_server import Server
+from server import Server
 
 PROMPT = {"prompt": "Once upon a time there was a", "temperature": 0}
 LIMIT = 8 << 20

@@ -19,7 +19,7 @@ import warnings
 
 import openai
 
-from running_server import Server
+from server import Server
 
 PROMPT = {"prompt": "Once upon a time there was a", "max_tokens": 24, "temperature": 0}
 
