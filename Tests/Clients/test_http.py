@@ -314,28 +314,27 @@ class FewDescriptors(unittest.TestCase):
         self.addCleanup(self.server.stop)
         self.hard = resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE)[1]
 
-    def allow(self, more):
-        used = len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
-        limit = max(used + more, 0) if more is not None else self.hard
+    def allow(self, limit):
         resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (limit, self.hard))
 
     def test_none_left(self):
         """accept(2) fails with EMFILE; its client waits until there is one again."""
         self.assertEqual(self.server.get("/health")[0], 200)
-        self.allow(-10)
+        # Standard input's number is the only one below the limit.
+        self.allow(1)
         with self.server.connect() as waiting:
             waiting.settimeout(1)
             waiting.sendall(f"GET /health HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
             with self.assertRaises(TimeoutError):
                 waiting.recv(1)
-            self.allow(None)
+            self.allow(self.hard)
             waiting.settimeout(60)
             self.assertTrue(waiting.recv(100).startswith(b"HTTP/1.1 200 "))
         self.assertEqual(self.server.get("/health")[0], 200)
 
     def test_few_left(self):
         """Some are kept for the rest of the process; who has one is served on."""
-        self.allow(50)
+        self.allow(len(os.listdir(f"/proc/{self.server.process.pid}/fd")) + 50)
         clients = [self.server.connect() for _ in range(120)]
         try:
             served = [client for client in clients[:30] if ask(client, "/health")[0] == 200]
