@@ -8,8 +8,9 @@ import Platform
 import Synchronization
 
 /// The tasks of one operation, as a value. A closure would have to move to the heap before other
-/// threads may call it; a value stays where it is while the operation runs.
-public protocol ParallelWork: Sendable {
+/// threads may call it; a value stays where it is while the operation runs. Nobody copies it: copies
+/// made by several threads at once would quarrel about reference counts.
+public protocol ParallelWork: Sendable, ~Copyable {
   /// Does one task; called once for each number, on any thread.
   func perform(task: Int)
 }
@@ -51,7 +52,7 @@ public final class WorkerPool: Sendable {
   }
 
   /// Does the tasks with numbers below `tasks` and returns when all are done.
-  public func run(tasks: Int, _ work: some ParallelWork) {
+  public func run(tasks: Int, _ work: borrowing some ParallelWork & ~Copyable) {
     guard tasks > 1, threadCount > 1 else {
       for number in 0..<tasks { work.perform(task: number) }
       return
@@ -64,7 +65,7 @@ public final class WorkerPool: Sendable {
 
 /// Work that its owner keeps in place until every claimed task has ended.
 @safe
-private struct LentWork<Work: ParallelWork>: ParallelWork, @unchecked Sendable {
+private struct LentWork<Work: ParallelWork & ~Copyable>: ParallelWork, @unchecked Sendable {
   // Unchecked: the work itself is sendable, and outlives the operation.
   let work: UnsafePointer<Work>
 
