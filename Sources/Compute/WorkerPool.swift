@@ -8,8 +8,8 @@ import Platform
 import Synchronization
 
 /// The tasks of one operation, as a value. A closure would have to move to the heap before other
-/// threads may call it; a value stays where it is while the operation runs. Nobody copies it: copies
-/// made by several threads at once would quarrel about reference counts.
+/// threads may call it; a value stays where it is while the operation runs. It is not copied
+/// either: threads that do so at once quarrel about reference counts.
 public protocol ParallelWork: Sendable, ~Copyable {
   /// Does one task; called once for each number, on any thread.
   func perform(task: Int)

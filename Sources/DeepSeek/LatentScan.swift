@@ -23,10 +23,6 @@ struct LatentScan: ParallelWork {
   private let isParallel: Bool
   private var phase = Phase.group(first: 0)
 
-  /// Pages of a part: the context of a single row is shared out among threads by parts. Small
-  /// enough to balance them, large enough for the merging not to count.
-  static let pagesPerPart = 4
-  private static let tokensPerPart = pagesPerPart * LatentStorage.tokensPerPage
   /// About what one thread does.
   private static let multiplyAddsPerNanosecond = 24
   /// Lanes that are merged by one task.
@@ -54,7 +50,7 @@ struct LatentScan: ParallelWork {
     listGroups()
     let parts = buffers.groups.reduce(0) { $0 + $1.parts.count }
     let longest = buffers.groups.reduce(0) { max($0, $1.parts.count) }
-    if isParallel, longest * buffers.slotCount > parts {
+    if isParallel, longest * buffers.groupCount > parts {
       runParts()
     } else {
       runGroups()
@@ -70,23 +66,27 @@ struct LatentScan: ParallelWork {
       let end = batch.endOfRun(from: row, atMost: max(1, limit / heads))
       for head in stride(from: 0, to: heads, by: limit) {
         let count = end - row > 1 ? (end - row) * heads : min(limit, heads - head)
-        let first = batch.segment(ofRow: row).firstVisible / Self.tokensPerPart
+        let first = batch.segment(ofRow: row).firstVisible
         buffers.groups.append(
           LatentGroup(
             row: row,
             lanes: AttentionLanes(
               position: batch.positions[row], firstHead: head, heads: heads, count: count),
             firstLane: row * heads + head,
-            parts: first..<batch.positions[end - 1] / Self.tokensPerPart + 1))
+            parts: Self.part(of: first)..<Self.part(of: batch.positions[end - 1]) + 1))
       }
       row = end
     }
   }
 
+  private static func part(of position: Int) -> Int {
+    LatentParts.part(ofPage: position / LatentStorage.tokensPerPage)
+  }
+
   /// Every group is one task, which merges as it goes.
   private func runGroups() {
-    for first in stride(from: 0, to: buffers.groups.count, by: buffers.slotCount) {
-      run(min(buffers.slotCount, buffers.groups.count - first), .group(first: first))
+    for first in stride(from: 0, to: buffers.groups.count, by: buffers.groupCount) {
+      run(min(buffers.groupCount, buffers.groups.count - first), .group(first: first))
     }
   }
 
@@ -94,33 +94,38 @@ struct LatentScan: ParallelWork {
   private func runParts() {
     var (group, part) = (0, buffers.groups[0].parts.lowerBound)
     while group < buffers.groups.count {
-      let first = group
       buffers.items.removeAll(keepingCapacity: true)
-      while group < buffers.groups.count, buffers.items.count < buffers.slotCount {
-        buffers.items.append(LatentScanItem(group: group, part: part))
+      buffers.firstItems.removeAll(keepingCapacity: true)
+      var (panel, queries, lanes) = (0, 0, 0)
+      while group < buffers.groups.count {
+        let next = buffers.groups[group].lanes
+        guard panel + next.panels <= buffers.panelCount else { break }
+        if buffers.items.last?.group != group {
+          buffers.firstItems.append(buffers.items.count)
+          queries = panel
+        }
+        buffers.items.append(
+          LatentScanItem(group: group, part: part, panel: panel, queries: queries))
+        panel += next.panels
+        lanes = max(lanes, next.count)
         part += 1
         if part == buffers.groups[group].parts.upperBound {
           group += 1
           if group < buffers.groups.count { part = buffers.groups[group].parts.lowerBound }
         }
       }
-      runItems(firstGroup: first)
+      let chunks = (lanes + Self.lanesPerMerge - 1) / Self.lanesPerMerge
+      run(buffers.firstItems.count, .packing)
+      run(buffers.items.count, .part)
+      run(buffers.firstItems.count * chunks, .merging(chunks: chunks))
     }
-  }
-
-  private func runItems(firstGroup: Int) {
-    let groups = buffers.items[buffers.items.count - 1].group - firstGroup + 1
-    let chunks = LatentScanBuffers.lanesPerGroup / Self.lanesPerMerge
-    run(groups, .packing(first: firstGroup))
-    run(buffers.items.count, .part(firstGroup: firstGroup))
-    run(groups * chunks, .merging(firstGroup: firstGroup, chunks: chunks))
   }
 
   // MARK: - Steps
 
-  /// Packs the queries of a group into those of a slot.
-  private func pack(_ group: LatentGroup, slot: Int) {
-    let panels = buffers.queries(slot: slot, kernels)
+  /// Packs the queries of a group into panels from `panel` on.
+  private func pack(_ group: LatentGroup, panel first: Int) {
+    let panels = buffers.queries(panel: first, count: group.lanes.panels, kernels)
     let width = AttentionLanes.width
     for panel in 0..<group.lanes.panels {
       let lanes = panel * width..<min((panel + 1) * width, group.lanes.count)
@@ -130,15 +135,22 @@ struct LatentScan: ParallelWork {
   }
 
   /// Walks one part of a group's context.
-  private func scan(_ group: LatentGroup, part: Int, queriesOf querySlot: Int, slot: Int) {
+  /// - Parameter following: the part that this thread will likely take next.
+  private func scan(
+    _ group: LatentGroup, part: Int, queries: Int, panel: Int, following: Int
+  ) {
     let size = LatentStorage.tokensPerPage
     let segment = batch.segment(ofRow: group.row)
-    let queries = buffers.queries(slot: querySlot, kernels)
-    let sums = buffers.sums(slot: slot)
-    let lastPage = group.lanes.lastPosition / size
-    let first = max(segment.firstVisible / size, part * Self.pagesPerPart)
-    for number in first...min(lastPage, (part + 1) * Self.pagesPerPart - 1) {
-      let next = number < lastPage ? segment.pages[number + 1] : nil
+    let panels = group.lanes.panels
+    let queries = buffers.queries(panel: queries, count: panels, kernels)
+    let sums = buffers.sums(panel: panel, count: panels)
+    let (pages, lastPage) = (LatentParts.pages(ofPart: part), group.lanes.lastPosition / size)
+    let first = max(segment.firstVisible / size, pages.lowerBound)
+    let last = min(lastPage, pages.upperBound - 1)
+    let isLast = !group.parts.contains(following)
+    let afterwards = isLast ? nil : LatentParts.pages(ofPart: following).lowerBound
+    for number in first...last {
+      let next = (number < last ? number + 1 : afterwards).map { segment.pages[$0] }
       unsafe kernels.step(
         storage.latents(segment.pages[number], layer: layer),
         next: next.map { unsafe storage.latents($0, layer: layer) }, position: number * size,
@@ -148,60 +160,64 @@ struct LatentScan: ParallelWork {
   }
 
   /// Adds one part to what some lanes of the group found in the parts before it.
-  private func merge(_ group: LatentGroup, part: Int, slot: Int, lanes: Range<Int>) {
-    let sums = buffers.sums(slot: slot)
+  private func merge(_ group: LatentGroup, part: Int, panel: Int, lanes: Range<Int>) {
+    let sums = buffers.sums(panel: panel, count: group.lanes.panels)
+    let end = LatentParts.pages(ofPart: part).upperBound * LatentStorage.tokensPerPage
     for lane in lanes {
       kernels.merge(
-        sums, lane: lane, of: group.lanes, isFirst: part == group.parts.lowerBound,
-        end: (part + 1) * Self.tokensPerPart, into: attended, state: buffers.state,
-        row: group.firstLane + lane)
+        sums, lane: lane, of: group.lanes, isFirst: part == group.parts.lowerBound, end: end,
+        into: attended, state: buffers.state, row: group.firstLane + lane)
     }
   }
 
   // MARK: - Tasks
 
-  /// What the tasks of an operation do; groups and items count from the operation's first. All in
-  /// one type, so that nothing has to be made when a context first grows to several parts.
+  /// What the tasks of an operation do. All in one type, so that nothing has to be made when a
+  /// context first grows to several parts.
   private enum Phase {
-    /// Everything for one group.
+    /// Everything for one group; they count from the operation's first.
     case group(first: Int)
-    /// The queries of one group.
-    case packing(first: Int)
-    /// One item.
-    case part(firstGroup: Int)
+    /// The queries of one group of the round.
+    case packing
+    /// One item of the round.
+    case part
     /// All items of one group, for some of its lanes.
-    case merging(firstGroup: Int, chunks: Int)
+    case merging(chunks: Int)
   }
 
   func perform(task: Int) {
     switch phase {
     case .group(let first):
       let group = buffers.groups[first + task]
-      pack(group, slot: task)
+      let panel = task * (buffers.panelCount / buffers.groupCount)
+      pack(group, panel: panel)
       for part in group.parts {
-        scan(group, part: part, queriesOf: task, slot: task)
-        merge(group, part: part, slot: task, lanes: 0..<group.lanes.count)
+        scan(group, part: part, queries: panel, panel: panel, following: part + 1)
+        merge(group, part: part, panel: panel, lanes: 0..<group.lanes.count)
       }
-    case .packing(let first):
-      pack(buffers.groups[first + task], slot: task)
-    case .part(let firstGroup):
-      let item = buffers.items[task]
+    case .packing:
+      let item = buffers.items[buffers.firstItems[task]]
+      pack(buffers.groups[item.group], panel: item.queries)
+    case .part:
+      // The small parts of a context's beginning come last, where threads wait for each other.
+      let item = buffers.items[buffers.items.count - 1 - task]
       scan(
-        buffers.groups[item.group], part: item.part, queriesOf: item.group - firstGroup,
-        slot: task)
-    case .merging(let firstGroup, let chunks):
-      let (index, chunk) = task.quotientAndRemainder(dividingBy: chunks)
-      mergeItems(ofGroup: firstGroup + index, chunk: chunk)
+        buffers.groups[item.group], part: item.part, queries: item.queries, panel: item.panel,
+        following: item.part - backend.pool.threadCount)
+    case .merging(let chunks):
+      let (number, chunk) = task.quotientAndRemainder(dividingBy: chunks)
+      mergeItems(from: buffers.firstItems[number], chunk: chunk)
     }
   }
 
-  private func mergeItems(ofGroup number: Int, chunk: Int) {
+  private func mergeItems(from firstItem: Int, chunk: Int) {
+    let number = buffers.items[firstItem].group
     let group = buffers.groups[number]
     let first = chunk * Self.lanesPerMerge
     guard first < group.lanes.count else { return }
     let lanes = first..<min(first + Self.lanesPerMerge, group.lanes.count)
-    for (slot, item) in buffers.items.enumerated() where item.group == number {
-      merge(group, part: item.part, slot: slot, lanes: lanes)
+    for item in buffers.items[firstItem...].prefix(while: { $0.group == number }) {
+      merge(group, part: item.part, panel: item.panel, lanes: lanes)
     }
   }
 

@@ -18,52 +18,72 @@ struct LatentScanItem {
   /// Number in `LatentScanBuffers.groups`.
   let group: Int
   let part: Int
+  /// The first of the panels that hold the part's sums.
+  let panel: Int
+  /// The first of those that hold the group's queries.
+  let queries: Int
 }
 
-/// Memory of the scan. The engine thread fills the lists; tasks write the slot or the lanes that
+/// Where a context is cut: the parts are what threads share the context of a row by. Small at the
+/// beginning, where there is little to share; large enough for the merging not to count.
+package enum LatentParts {
+  /// The part that a page of a sequence belongs to.
+  package static func part(ofPage page: Int) -> Int { page < 4 ? page / 2 : page / 4 + 1 }
+  /// The pages of a part.
+  package static func pages(ofPart part: Int) -> Range<Int> {
+    start(of: part)..<start(of: part + 1)
+  }
+
+  private static func start(of part: Int) -> Int { part < 3 ? part * 2 : (part - 1) * 4 }
+}
+
+/// Memory of the scan. The engine thread fills the lists; tasks write the panels or the lanes that
 /// their number names.
 final class LatentScanBuffers: @unchecked Sendable {
   // Unchecked: the lists change between parallel operations only, on the engine thread.
   /// Lanes of a group: enough for a page, once in the second-level cache, to serve several panels.
-  static let lanesPerGroup = 4 * AttentionLanes.width
-  private static let panelsPerGroup = lanesPerGroup / AttentionLanes.width
-  private static let slotsPerThread = 4
+  static let lanesPerGroup = panelsPerGroup * AttentionLanes.width
+  private static let panelsPerGroup = 4
+  private static let groupsPerThread = 4
 
   var groups: [LatentGroup] = []
+  /// The items of a round, group by group, and those that are the first of their group.
   var items: [LatentScanItem] = []
-  /// Groups, or parts of groups, that are computed at a time.
-  let slotCount: Int
+  var firstItems: [Int] = []
+  /// Panels that are computed at a time, and whole groups.
+  let panelCount: Int
+  var groupCount: Int { panelCount / Self.panelsPerGroup }
   /// Maximum and sum of each (row, head) over the parts so far [rows * heads, 2].
   let state: Rows
-  /// Per slot: packed queries [4, panel], running softmax [4, 32], weighted latents [64, rank].
+  /// Packed queries [panels, panel], running softmax [panels, 32], weighted latents
+  /// [panels * 16, rank].
   private let queries: Rows
   private let partState: Rows
   private let partLatents: Rows
 
   init(_ c: ModelConfiguration, rows: Int, threads: Int, arena: ScratchArena) {
-    slotCount = Self.slotsPerThread * threads
+    panelCount = Self.panelsPerGroup * Self.groupsPerThread * threads
     state = arena.rows(rows * c.headCount, width: 2)
-    let panels = slotCount * Self.panelsPerGroup
     queries = arena.rows(
-      panels, width: AttentionKernels.widestPanel(rank: c.latentRank, rope: c.ropeWidth))
-    partState = arena.rows(panels, width: AttentionSums.stateWidth)
-    partLatents = arena.rows(slotCount * Self.lanesPerGroup, width: c.latentRank)
+      panelCount, width: AttentionKernels.widestPanel(rank: c.latentRank, rope: c.ropeWidth))
+    partState = arena.rows(panelCount, width: AttentionSums.stateWidth)
+    partLatents = arena.rows(panelCount * AttentionLanes.width, width: c.latentRank)
     let groupsPerRow = (c.headCount + Self.lanesPerGroup - 1) / Self.lanesPerGroup
     groups.reserveCapacity(rows * groupsPerRow)
-    items.reserveCapacity(slotCount)
+    items.reserveCapacity(panelCount)
+    firstItems.reserveCapacity(panelCount)
   }
 
-  /// Packed queries of a slot.
-  func queries(slot: Int, _ kernels: AttentionKernels) -> Rows {
-    let panels = Self.panelsPerGroup
-    return queries.rows(slot * panels..<(slot + 1) * panels).packed(width: kernels.panelWidth)
+  /// Packed queries of `count` panels from `panel` on.
+  func queries(panel: Int, count: Int, _ kernels: AttentionKernels) -> Rows {
+    queries.rows(panel..<panel + count).packed(width: kernels.panelWidth)
   }
 
-  /// Sums of a slot.
-  func sums(slot: Int) -> AttentionSums {
-    let (panels, lanes) = (Self.panelsPerGroup, Self.lanesPerGroup)
+  /// Sums of `count` panels from `panel` on.
+  func sums(panel: Int, count: Int) -> AttentionSums {
+    let (panels, width) = (panel..<panel + count, AttentionLanes.width)
     return AttentionSums(
-      state: partState.rows(slot * panels..<(slot + 1) * panels),
-      latents: partLatents.rows(slot * lanes..<(slot + 1) * lanes))
+      state: partState.rows(panels),
+      latents: partLatents.rows(panel * width..<(panel + count) * width))
   }
 }

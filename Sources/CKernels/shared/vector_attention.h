@@ -7,7 +7,7 @@
 #include "attention.h"
 #include "vector_exp.h"
 
-/// Columns packed at a time: as words of 16 lanes they fit the stack.
+/// Columns packed at a time, at most: as words of 16 lanes they fit the stack.
 enum { CK_PACK_COLUMNS = 512 };
 
 /// CK_PACK_COLUMNS columns of a query, padding and what does not exist as zero.
