@@ -1,31 +1,6 @@
 // Weights as the products read them: panels of 16 rows, so that a vector lane is an output row.
 
 import CKernels
-import Platform
-
-/// Memory of packed weights. It outlives every matrix in it: the model keeps it.
-public final class PackedMemory: Sendable {
-  private let memory: AnonymousMemory
-  /// Its size.
-  public let byteCount: Int
-
-  /// Takes the memory; nothing is resident before it is filled.
-  public init(byteCount: Int) throws(PlatformError) {
-    memory = try AnonymousMemory(count: max(byteCount, 1))
-    self.byteCount = byteCount
-  }
-
-  /// All of it, for saving and for loading what was saved.
-  public var bytes: UnsafeMutableRawBufferPointer {
-    unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[..<byteCount])
-  }
-
-  func bytes(_ range: Range<Int>) -> UnsafeMutableRawPointer {
-    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "out of bounds")
-    precondition(range.lowerBound.isMultiple(of: PackedMatrix.alignment), "alignment")
-    return unsafe memory.bytes.baseAddress! + range.lowerBound
-  }
-}
 
 /// A matrix in panels. Where it lies, how large it is and what it holds are settled one after the
 /// other: a plan adds up sizes, memory is taken once, and then panels are filled, by any thread.
@@ -60,14 +35,14 @@ public struct PackedMatrix: @unchecked Sendable {
   /// - Parameters:
   ///   - offset: into `memory`, a multiple of `alignment`.
   ///   - memory: nil for a plan.
-  public init(_ source: StoredMatrix, at offset: Int, of memory: PackedMemory?) {
+  public init(_ source: StoredMatrix, at offset: Int, of memory: LargeMemory?) {
     self.init(
       format: source.format, rows: source.rows, columns: source.columns,
       scaleColumns: source.scaleColumns, at: offset, of: memory)
   }
 
   /// The same for its columns as rows, in bfloat16 if the elements are that already, else float32.
-  public init(transposed source: StoredMatrix, at offset: Int, of memory: PackedMemory?) {
+  public init(transposed source: StoredMatrix, at offset: Int, of memory: LargeMemory?) {
     self.init(
       format: source.format == .bfloat16 ? .bfloat16 : .float32, rows: source.columns,
       columns: source.rows, scaleColumns: 0, at: offset, of: memory)
@@ -75,7 +50,7 @@ public struct PackedMatrix: @unchecked Sendable {
 
   private init(
     format: ElementFormat, rows: Int, columns: Int, scaleColumns: Int, at offset: Int,
-    of memory: PackedMemory?
+    of memory: LargeMemory?
   ) {
     precondition(rows > 0 && columns > 0, "empty matrix")
     precondition(columns.isMultiple(of: format.blockLength), "rows cut a block")

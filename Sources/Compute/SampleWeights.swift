@@ -5,7 +5,7 @@ import Platform
 /// Copies of one random matrix, packed one behind the other.
 struct SampleWeights: Sendable {
   let matrices: [PackedMatrix]
-  private let memory: PackedMemory
+  private let memory: LargeMemory
 
   /// Rows and columns that share a factor in float8 matrices, as in released checkpoints.
   private static let scaleBlock = 128
@@ -16,7 +16,7 @@ struct SampleWeights: Sendable {
     let source = SampleMatrix(format, rows: rows, columns: columns)
     let stored = source.stored
     let size = PackedMatrix(stored, at: 0, of: nil).byteCount
-    let memory = try PackedMemory(byteCount: copies * size)
+    let memory = try LargeMemory(byteCount: copies * size)
     self.memory = memory
     matrices = (0..<copies).map { PackedMatrix(stored, at: $0 * size, of: memory) }
     withExtendedLifetime(source) {

@@ -25,11 +25,12 @@ struct ActivationBuffers {
   /// [rows, heads * (nope + rope)].
   let queryLatent: Rows
   let query: Rows
-  /// Absorbed query [rows, heads * (latentRank + rope)].
+  /// Absorbed query [attentionRows, heads * (latentRank + rope)].
   let absorbedQuery: Rows
   /// Latent and rope key before they are stored [rows, latentRank + rope].
   let latent: Rows
-  /// Attention-weighted latents [rows, heads * latentRank], then values [rows, heads * value].
+  /// Attention-weighted latents [attentionRows, heads * latentRank], then values
+  /// [rows, heads * value].
   let attended: Rows
   let values: Rows
   /// What the passes over the pages work in.
@@ -86,11 +87,12 @@ struct ActivationBuffers {
     rotation = arena.rows(rows, width: c.ropeWidth)
     queryLatent = arena.rows(rows, width: c.queryRank ?? 1)
     query = arena.rows(rows, width: heads * (c.nopeWidth + c.ropeWidth))
-    absorbedQuery = arena.rows(rows, width: heads * latentWidth)
+    let attentionRows = Self.attentionRows(c, rows: rows, threads: threads)
+    absorbedQuery = arena.rows(attentionRows, width: heads * latentWidth)
     latent = arena.rows(rows, width: latentWidth)
-    attended = arena.rows(rows, width: heads * c.latentRank)
+    attended = arena.rows(attentionRows, width: heads * c.latentRank)
     values = arena.rows(rows, width: heads * c.valueWidth)
-    scan = LatentScanBuffers(c, rows: rows, threads: threads, arena: arena)
+    scan = LatentScanBuffers(c, rows: attentionRows, threads: threads, arena: arena)
     let widest = max(c.intermediateSize, c.expertIntermediateSize * c.sharedExpertCount)
     gate = arena.rows(rows, width: widest)
     up = arena.rows(rows, width: widest)
@@ -105,7 +107,7 @@ struct ActivationBuffers {
     inputEncoding = EncodingBuffer(arena, count: rows, width: input)
     secondEncoding = EncodingBuffer(arena, count: rows, width: c.hiddenSize)
     headEncoding = EncodingBuffer(
-      arena, count: rows * heads, width: max(c.nopeWidth, c.latentRank))
+      arena, count: attentionRows * heads, width: max(c.nopeWidth, c.latentRank))
     expertEncoding = EncodingBuffer(arena, count: routed, width: c.hiddenSize)
     secondExpertEncoding = EncodingBuffer(arena, count: routed, width: c.hiddenSize)
     hiddenEncoding = EncodingBuffer(arena, count: rows, width: widest)
@@ -117,4 +119,14 @@ struct ActivationBuffers {
     draftHidden = arena.rows(rows, width: c.hiddenSize)
     logits = arena.rows(logitRows, width: c.vocabularySize)
   }
+  /// Rows of a pass whose attention is computed together: enough for every thread, few enough for
+  /// a thread's share to stay in its second-level cache.
+  private static func attentionRows(_ c: ModelConfiguration, rows: Int, threads: Int) -> Int {
+    min(rows, max(leastAttentionRows, lanesPerThread * threads / c.headCount))
+  }
+
+  /// (row, head) pairs.
+  private static let lanesPerThread = 512
+  /// So many rows share the reading of the matrices of a head.
+  private static let leastAttentionRows = 32
 }

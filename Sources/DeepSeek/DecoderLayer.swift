@@ -24,11 +24,10 @@ struct DecoderLayer: Sendable {
     let rows = 0..<x.count
     let (normed, update) = (buffers.normed.rows(rows), buffers.update.rows(rows))
     let backend = context.backend
-    backend.kernels.rmsNorm(x, weight: inputNorm, epsilon: epsilon, into: normed)
+    advance(x, by: nil, norming: inputNorm, into: normed, backend)
     backend.finished(.other)
     attention.forward(normed, batch: batch, layer: index, context, buffers, into: update)
-    Elementwise.add(update, to: x)
-    backend.kernels.rmsNorm(x, weight: postAttentionNorm, epsilon: epsilon, into: normed)
+    advance(x, by: update, norming: postAttentionNorm, into: normed, backend)
     backend.finished(.other)
     switch feedForward {
     case .dense(let dense):
@@ -36,6 +35,34 @@ struct DecoderLayer: Sendable {
     case .mixture(let mixture):
       mixture.forward(normed, into: update, backend, buffers, &plan)
     }
-    Elementwise.add(update, to: x)
+    advance(x, by: update, norming: nil, into: normed, backend)
+    backend.finished(.other)
+  }
+
+  private func advance(
+    _ x: Rows, by update: Rows?, norming weight: Vector?, into normed: Rows, _ backend: Backend
+  ) {
+    backend.forEachRow(
+      x.count, cost: x.width / 4,
+      ResidualStep(
+        x: x, update: update, weight: weight, normed: normed, epsilon: epsilon,
+        kernels: backend.kernels))
+  }
+}
+
+/// x += update, then normed = norm(x); each where it is wanted.
+private struct ResidualStep: RowWork {
+  let x: Rows
+  let update: Rows?
+  let weight: Vector?
+  let normed: Rows
+  let epsilon: Float
+  let kernels: Kernels
+
+  func perform(rows: Range<Int>) {
+    if let update { Elementwise.add(update.rows(rows), to: x.rows(rows)) }
+    if let weight {
+      kernels.rmsNorm(x.rows(rows), weight: weight, epsilon: epsilon, into: normed.rows(rows))
+    }
   }
 }

@@ -65,29 +65,34 @@ extension LatentAttention {
   ) {
     let rows = 0..<x.count
     let query = buffers.query.rows(rows)
+    let backend = context.backend
     project(x, context, buffers, into: query)
-    context.backend.finished(.attentionProjections)
-    context.backend.forEachRow(
-      x.count, cost: query.width / 4,
+    backend.finished(.attentionProjections)
+    backend.forEachRow(
+      x.count, cost: query.width / 4 + Self.storingCost,
       RopeRotation(
         query: query, latent: buffers.latent.rows(rows), rotation: buffers.rotation.rows(rows),
-        norm: latentNorm, context: context))
-    for row in rows {
-      let (page, slot) = batch.place(ofRow: row)
-      context.storage.write(buffers.latent, row: row, page: page, slot: slot, layer: layer)
-    }
-    context.backend.finished(.other)
-    absorb(query, context, buffers, into: buffers.absorbedQuery.rows(rows))
-    context.backend.finished(.absorption)
-    LatentScan(batch: batch, layer: layer, context, buffers).run()
-    context.backend.finished(.latentScan)
+        norm: latentNorm, context: context, batch: batch, layer: layer))
+    backend.finished(.other)
     let values = buffers.values.rows(rows)
-    expandValues(buffers.attended.rows(rows), context, buffers, into: values)
-    context.backend.finished(.valueExpansion)
-    context.backend.linear(output, values, using: buffers.inputEncoding, into: y)
+    // Absorbed queries and what they find are the widest rows there are: some at a time, while the
+    // caches hold them.
+    for first in stride(from: 0, to: x.count, by: buffers.attended.count) {
+      let block = first..<min(first + buffers.attended.count, x.count)
+      absorb(query.rows(block), context, buffers)
+      backend.finished(.absorption)
+      LatentScan(batch: batch, rows: block, layer: layer, context, buffers).run()
+      backend.finished(.latentScan)
+      expandValues(context, buffers, into: values.rows(block))
+      backend.finished(.valueExpansion)
+    }
+    backend.linear(output, values, using: buffers.inputEncoding, into: y)
     if let outputBias { Elementwise.add(outputBias, to: y) }
-    context.backend.finished(.attentionOutput)
+    backend.finished(.attentionOutput)
   }
+
+  /// Nanoseconds that a thread takes to store a latent.
+  private static let storingCost = 1_000
 
   /// Queries [rows, heads * (nope + rope)] and latents with their rope keys, neither rotated nor
   /// normed yet.
@@ -117,13 +122,15 @@ extension LatentAttention {
     backend.linear(up, first, using: buffers.inputEncoding, into: q)
   }
 
-  /// Rotates the rope parts of queries and keys, and norms the latents.
+  /// Rotates the rope parts of queries and keys, norms the latents, and stores what is cached.
   private struct RopeRotation: RowWork {
     let query: Rows
     let latent: Rows
     let rotation: Rows
     let norm: Vector
     let context: AttentionContext
+    let batch: ForwardBatch
+    let layer: Int
 
     func perform(rows: Range<Int>) {
       let (nope, rope, rank) = (context.widths.nope, context.widths.rope, context.widths.rank)
@@ -137,13 +144,15 @@ extension LatentAttention {
       context.backend.kernels.rmsNorm(
         part, weight: norm, epsilon: LatentAttention.latentEpsilon, into: part)
       context.embedding.apply(angles, to: stored.columns(rank..<rank + rope))
+      for row in rows {
+        let (page, slot) = batch.place(ofRow: row)
+        context.storage.write(latent, row: row, page: page, slot: slot, layer: layer)
+      }
     }
   }
 
-  /// q~_h = W_UK,h^T q_nope and the rope part beside it, per head.
-  private func absorb(
-    _ q: Rows, _ context: AttentionContext, _ buffers: ActivationBuffers, into absorbed: Rows
-  ) {
+  /// q~_h = W_UK,h^T q_nope and the rope part beside it, per head, into `buffers.absorbedQuery`.
+  private func absorb(_ q: Rows, _ context: AttentionContext, _ buffers: ActivationBuffers) {
     let (heads, widths, backend) = (context.heads, context.widths, context.backend)
     let parts = backend.encode(
       q.split(into: heads).columns(0..<widths.nope), for: keys[0].format,
@@ -152,15 +161,16 @@ extension LatentAttention {
     backend.pool.run(
       tasks: tasks,
       HeadAbsorption(
-        keys: keys, query: q, nopeParts: parts, absorbed: absorbed, widths: widths, tasks: tasks,
-        kernels: backend.kernels))
+        keys: keys, query: q, nopeParts: parts, absorbed: buffers.absorbedQuery.rows(0..<q.count),
+        widths: widths, tasks: tasks, kernels: backend.kernels))
   }
 
-  /// o_h = W_UV,h z_h, per head.
+  /// o_h = W_UV,h z_h, per head, of `buffers.attended`.
   private func expandValues(
-    _ attended: Rows, _ context: AttentionContext, _ buffers: ActivationBuffers, into output: Rows
+    _ context: AttentionContext, _ buffers: ActivationBuffers, into output: Rows
   ) {
     let (heads, backend) = (context.heads, context.backend)
+    let attended = buffers.attended.rows(0..<output.count)
     let parts = backend.encode(
       attended.split(into: heads), for: values[0].format, in: buffers.headEncoding)
     let tasks = backend.taskCount(cost: Self.cost(of: values, rows: output.count), atMost: heads)

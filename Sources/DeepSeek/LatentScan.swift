@@ -7,9 +7,10 @@
 
 import Compute
 
-/// The attention of one layer over all rows of a batch.
+/// The attention of one layer over some rows of a batch.
 struct LatentScan: ParallelWork {
   private let batch: ForwardBatch
+  private let rows: Range<Int>
   private let layer: Int
   private let storage: LatentStorage
   private let backend: Backend
@@ -29,17 +30,19 @@ struct LatentScan: ParallelWork {
   private static let lanesPerMerge = 4
 
   init(
-    batch: ForwardBatch, layer: Int, _ context: AttentionContext, _ buffers: ActivationBuffers
+    batch: ForwardBatch, rows: Range<Int>, layer: Int, _ context: AttentionContext,
+    _ buffers: ActivationBuffers
   ) {
     self.batch = batch
+    self.rows = rows
     self.layer = layer
     (storage, backend, heads) = (context.storage, context.backend, context.heads)
     kernels = context.kernels
     scale = Float(context.embedding.softmaxScale)
-    query = buffers.absorbedQuery.split(into: heads)
-    attended = buffers.attended.split(into: heads)
+    query = buffers.absorbedQuery.rows(0..<rows.count).split(into: heads)
+    attended = buffers.attended.rows(0..<rows.count).split(into: heads)
     self.buffers = buffers.scan
-    let positions = batch.positions.reduce(0) { $0 + $1 + 1 }
+    let positions = batch.positions[rows].reduce(0) { $0 + $1 + 1 }
     isParallel = backend.isWorthSplitting(
       cost: positions * max(heads, AttentionLanes.width) * 2 * kernels.layout.rank
         / Self.multiplyAddsPerNanosecond)
@@ -61,9 +64,9 @@ struct LatentScan: ParallelWork {
   private func listGroups() {
     buffers.groups.removeAll(keepingCapacity: true)
     let limit = LatentScanBuffers.lanesPerGroup
-    var row = 0
-    while row < batch.rowCount {
-      let end = batch.endOfRun(from: row, atMost: max(1, limit / heads))
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      let end = min(batch.endOfRun(from: row, atMost: max(1, limit / heads)), rows.upperBound)
       for head in stride(from: 0, to: heads, by: limit) {
         let count = end - row > 1 ? (end - row) * heads : min(limit, heads - head)
         let first = batch.segment(ofRow: row).firstVisible
@@ -72,7 +75,7 @@ struct LatentScan: ParallelWork {
             row: row,
             lanes: AttentionLanes(
               position: batch.positions[row], firstHead: head, heads: heads, count: count),
-            firstLane: row * heads + head,
+            firstLane: (row - rows.lowerBound) * heads + head,
             parts: Self.part(of: first)..<Self.part(of: batch.positions[end - 1]) + 1))
       }
       row = end

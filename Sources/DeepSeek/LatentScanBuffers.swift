@@ -7,7 +7,7 @@ struct LatentGroup {
   /// The first row in the batch, whose sequence all rows share.
   let row: Int
   let lanes: AttentionLanes
-  /// The first (row, head) pair, counted over the batch.
+  /// The first (row, head) pair, counted over the rows that are computed together.
   let firstLane: Int
   /// The parts of the context that some row sees.
   let parts: Range<Int>

@@ -1,6 +1,7 @@
 // Bytes and pages of the latent cache. Which page belongs to whom is the allocator's business.
 
 import Compute
+import Weights
 
 /// Number of one page of the latent pool.
 public struct PageIndex: Hashable, Sendable {
@@ -70,21 +71,24 @@ public final class LatentStorage: @unchecked Sendable {
   public let shape: LatentShape
   /// Pages of the one allocation.
   public let pageCount: Int
+  private let memory: LargeMemory
   private let bytes: UnsafeMutableRawPointer
   private let layout: LatentPageLayout
   private let bytesPerPage: Int
 
-  /// The system hands out the memory page by page as it is first written.
-  public init(shape: LatentShape, pageCount: Int) {
+  /// The system hands out the memory piece by piece as it is first written.
+  /// - Throws: `DeepSeekError` when it does not give it.
+  public init(shape: LatentShape, pageCount: Int) throws(DeepSeekError) {
     precondition(pageCount > 0, "an empty pool serves nobody")
     self.shape = shape
     self.pageCount = pageCount
     layout = shape.layout
     bytesPerPage = shape.bytesPerPage
-    unsafe bytes = .allocate(byteCount: bytesPerPage * pageCount, alignment: 64)
+    do { memory = try LargeMemory(byteCount: bytesPerPage * pageCount) } catch {
+      throw .weights(.platform(error))
+    }
+    unsafe bytes = memory.bytes.baseAddress!
   }
-
-  deinit { unsafe bytes.deallocate() }
 
   private func layerBytes(_ page: PageIndex, layer: Int) -> UnsafeMutableRawBufferPointer {
     precondition(page.rawValue >= 0 && page.rawValue < pageCount, "page out of bounds")

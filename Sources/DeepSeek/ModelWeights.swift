@@ -17,7 +17,7 @@ public struct ModelWeights: Sendable {
   let head: PackedMatrix
   let mtp: [MTPModule]
   private let packer: WeightPacker
-  private let memory: PackedMemory?
+  private let memory: LargeMemory?
 
   /// Plans a checkpoint strictly: what is missing, misshapen or left over is an error.
   /// - Throws: `DeepSeekError` naming the configuration key, or file and tensor.
@@ -60,8 +60,8 @@ public struct ModelWeights: Sendable {
     on pool: WorkerPool, from source: PackingSource = .checkpoint,
     progress: (Int) -> Void = { _ in }
   ) throws(DeepSeekError) -> ModelWeights {
-    let memory: PackedMemory
-    do { memory = try PackedMemory(byteCount: packedByteCount) } catch {
+    let memory: LargeMemory
+    do { memory = try LargeMemory(byteCount: packedByteCount) } catch {
       throw .weights(.platform(error))
     }
     let weights: ModelWeights
@@ -91,7 +91,7 @@ public struct ModelWeights: Sendable {
 
   private init(
     _ checkpoint: Checkpoint, _ c: ModelConfiguration, _ packer: WeightPacker,
-    memory: PackedMemory?
+    memory: LargeMemory?
   ) throws(WeightsError) {
     let loader = WeightLoader(checkpoint: checkpoint, configuration: c, packer: packer)
     let size = (c.vocabularySize, c.hiddenSize)

@@ -49,7 +49,7 @@ public struct PackedCache: Sendable {
 
   /// Fills `memory` from the file.
   public func load(
-    into memory: PackedMemory, on pool: WorkerPool, progress: (Int) -> Void
+    into memory: LargeMemory, on pool: WorkerPool, progress: (Int) -> Void
   ) throws(PackedCacheError) {
     let file: PositionedFile
     let head: [UInt8]
@@ -70,7 +70,7 @@ public struct PackedCache: Sendable {
 
   /// Writes the file, whole or not at all.
   public func save(
-    _ memory: PackedMemory, on pool: WorkerPool, progress: (Int) -> Void
+    _ memory: LargeMemory, on pool: WorkerPool, progress: (Int) -> Void
   ) throws(PackedCacheError) {
     let sums = SumWork(header: header, memory: memory)
     pool.run(tasks: header.pieceCount, Pieces(first: 0, work: sums))
@@ -119,12 +119,12 @@ private struct Pieces<Work: PieceWork>: ParallelWork {
 private final class LoadingWork: PieceWork {
   private let file: PositionedFile
   private let header: PackedCacheHeader
-  private let memory: PackedMemory
+  private let memory: LargeMemory
   private let sums: [UInt64]
   let failure = Mutex<PlatformError?>(nil)
   let damage = Atomic<Bool>(false)
 
-  init(file: PositionedFile, header: PackedCacheHeader, memory: PackedMemory, sums: [UInt64]) {
+  init(file: PositionedFile, header: PackedCacheHeader, memory: LargeMemory, sums: [UInt64]) {
     self.file = file
     self.header = header
     self.memory = memory
@@ -147,10 +147,10 @@ private final class LoadingWork: PieceWork {
 
 private final class SumWork: PieceWork {
   private let header: PackedCacheHeader
-  private let memory: PackedMemory
+  private let memory: LargeMemory
   let sums: Mutex<[UInt64]>
 
-  init(header: PackedCacheHeader, memory: PackedMemory) {
+  init(header: PackedCacheHeader, memory: LargeMemory) {
     self.header = header
     self.memory = memory
     sums = Mutex([UInt64](repeating: 0, count: header.pieceCount))

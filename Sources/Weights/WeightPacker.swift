@@ -13,13 +13,13 @@ public final class WeightPacker: @unchecked Sendable {
     let isTransposed: Bool
   }
 
-  private let memory: PackedMemory?
+  private let memory: LargeMemory?
   private var jobs: [Job] = []
   /// What the matrices take, in bytes.
   public private(set) var byteCount = 0
 
   /// - Parameter memory: nil to plan.
-  public init(memory: PackedMemory?) { self.memory = memory }
+  public init(memory: LargeMemory?) { self.memory = memory }
 
   /// A place for the matrix.
   public func place(_ source: StoredMatrix) -> PackedMatrix {

@@ -156,7 +156,7 @@ struct PanelTests {
         (0..<format.blockBytes).map { UInt8(value >> (8 * $0) & 0xFF) }
       }
       let scales = [Float](repeating: 1.7, count: count)
-      let memory = try PackedMemory(byteCount: count * PackedMatrix.alignment * 2)
+      let memory = try LargeMemory(byteCount: count * PackedMatrix.alignment * 2)
       try unsafe bytes.withUnsafeBytes { bytes in
         try unsafe scales.withUnsafeBytes { scales in
           let blocks = unsafe BlockScales(
@@ -190,7 +190,7 @@ struct PanelTests {
       (Float.leastNormalMagnitude.nextDown, 0),
     ]
     let one: [UInt8] = [0x80, 0x3F]
-    let memory = try PackedMemory(byteCount: PackedMatrix.alignment)
+    let memory = try LargeMemory(byteCount: PackedMatrix.alignment)
     let matrix = unsafe one.withUnsafeBytes { bytes in
       let stored = unsafe StoredMatrix(
         TensorView(format: .bfloat16, shape: [1, 1], bytes: bytes))

@@ -75,15 +75,15 @@ struct RandomWeights {
   }
 
   private static func pack(
-    _ size: Int, _ fill: (PackedMemory) -> PackedMatrix
+    _ size: Int, _ fill: (LargeMemory) -> PackedMatrix
   ) throws -> PackedMatrix {
-    let memory = try PackedMemory(byteCount: size)
+    let memory = try LargeMemory(byteCount: size)
     kept.withLock { $0.append(memory) }
     return fill(memory)
   }
 
   /// Matrices are views: their memory lives as long as the tests.
-  private static let kept = Mutex<[PackedMemory]>([])
+  private static let kept = Mutex<[LargeMemory]>([])
 }
 
 /// One random block of a format.

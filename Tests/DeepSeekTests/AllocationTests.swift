@@ -92,7 +92,7 @@ struct AllocationTests {
       let pageCount = 4
       let model = DeepSeekModel(
         weights: weights, backend: Backend(kernels: .best, pool: pool),
-        storage: LatentStorage(
+        storage: try LatentStorage(
           shape: LatentShape(weights.configuration, format: .bfloat16), pageCount: pageCount),
         decodeRows: rows, prefillRows: rows, logitRows: rows)
       let pages = (0..<pageCount).map { PageIndex($0) }

@@ -99,7 +99,7 @@ struct ModelWorkTests {
     let model = DeepSeekModel(
       weights: try weights.packed(on: pool),
       backend: Backend(kernels: .best, pool: pool, clock: profile.clock),
-      storage: LatentStorage(
+      storage: try LatentStorage(
         shape: LatentShape(weights.configuration, format: .float32), pageCount: 1),
       decodeRows: 4, prefillRows: 4, logitRows: 4)
     func batch(_ position: Int) -> ForwardBatch {

@@ -30,7 +30,7 @@ struct SequenceRunner {
     model = DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: kernels, pool: pool),
-      storage: LatentStorage(shape: shape, pageCount: pageCount), decodeRows: 256,
+      storage: try LatentStorage(shape: shape, pageCount: pageCount), decodeRows: 256,
       prefillRows: 256, logitRows: 16)
     // Not in order, so that a page number used as a position would show.
     pages = (0..<pageCount).reversed().map { PageIndex($0) }

@@ -26,7 +26,7 @@ struct ParityOverHTTPTests {
     let model = DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: .best, pool: pool),
-      storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
+      storage: try LatentStorage(shape: shape, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)
     return try TestServer(

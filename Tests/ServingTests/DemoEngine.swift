@@ -62,7 +62,7 @@ struct DemoEngine {
     return DeepSeekModel(
       weights: weights,
       backend: Backend(kernels: .fastest, pool: try WorkerPool(threadCount: threads)),
-      storage: LatentStorage(shape: shape, pageCount: limits.pageCount),
+      storage: try LatentStorage(shape: shape, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)
   }

@@ -12,7 +12,7 @@ struct PackedCacheTests {
   private struct Model {
     let directory: TemporaryDirectory
     let checkpoint: Checkpoint
-    private(set) var memory: PackedMemory
+    private(set) var memory: LargeMemory
     private(set) var packer: WeightPacker
 
     var cache: PackedCache {
@@ -30,7 +30,7 @@ struct PackedCacheTests {
       checkpoint = try directory.open()
       let plan = WeightPacker(memory: nil)
       _ = try Self.place(checkpoint, plan, rows)
-      memory = try PackedMemory(byteCount: plan.byteCount)
+      memory = try LargeMemory(byteCount: plan.byteCount)
       packer = WeightPacker(memory: memory)
       _ = try Self.place(checkpoint, packer, rows)
       if packs { packer.pack(on: try WorkerPool(threadCount: 2)) { _ in } }
@@ -62,7 +62,7 @@ struct PackedCacheTests {
     #expect(!model.cache.exists)
     try model.cache.save(model.memory, on: pool) { _ in }
     #expect(model.cache.exists)
-    let other = try PackedMemory(byteCount: model.memory.byteCount)
+    let other = try LargeMemory(byteCount: model.memory.byteCount)
     var reported = 0
     try model.cache.load(into: other, on: pool) { reported = $0 }
     #expect(unsafe [UInt8](other.bytes) == model.bytes)

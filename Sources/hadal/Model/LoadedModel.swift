@@ -122,7 +122,7 @@ struct PlannedModel {
         "threads": "\(threads)", "kernels": "\(kernels.tier)",
       ])
     let backend = try startBackend()
-    return makeModel(try packWeights(backend, log), backend)
+    return try makeModel(packWeights(backend, log), backend)
   }
 
   /// Packs the weights, or reads what was packed before.
@@ -176,10 +176,12 @@ struct PlannedModel {
     try EngineHandle(model: makeModel(weights, backend), limits: limits)
   }
 
-  private func makeModel(_ weights: ModelWeights, _ backend: Backend) -> DeepSeekModel {
+  private func makeModel(
+    _ weights: ModelWeights, _ backend: Backend
+  ) throws(DeepSeekError) -> DeepSeekModel {
     DeepSeekModel(
       weights: weights, backend: backend,
-      storage: LatentStorage(shape: latents, pageCount: limits.pageCount),
+      storage: try LatentStorage(shape: latents, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows,
       prefillRows: limits.prefillChunk, logitRows: Self.logitRows)
   }
