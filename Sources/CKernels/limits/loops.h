@@ -8,7 +8,11 @@
 #define CK_INLINE static inline __attribute__((always_inline))
 
 /// Independent sums of a loop: latency times instructions per cycle on every processor so far.
+#if defined(__aarch64__)
+enum { CK_LIMIT_SUMS = 16 };
+#else
 enum { CK_LIMIT_SUMS = 12 };
+#endif
 
 #define CK_DECLARE_LIMITS(tier)                                           \
   uint64_t ck_limit_read_##tier(const uint8_t *bytes, int64_t count);     \
@@ -18,6 +22,7 @@ enum { CK_LIMIT_SUMS = 12 };
 CK_DECLARE_LIMITS(scalar)
 CK_DECLARE_LIMITS(avx2)
 CK_DECLARE_LIMITS(avx512)
+CK_DECLARE_LIMITS(neon)
 uint32_t ck_limit_bfloat16_avx512_bf16(int64_t rounds);
 
 #endif
