@@ -39,6 +39,15 @@ static const ck_attention *vector_attention_of(ck_tier tier, ck_attention_form f
   return __builtin_cpu_supports("avx512vnni") ? &int8_avx512_vnni_attention
                                               : &int8_avx512_attention;
 }
+#elif defined(__aarch64__)
+CK_ATTENTION_TABLE(float, neon, neon);
+CK_ATTENTION_TABLE(int8, neon, neon);
+
+/// No instruction of this tier rounds inputs: the definition serves.
+static const ck_attention *vector_attention_of(ck_tier tier, ck_attention_form form) {
+  if (tier != CK_NEON || form == CK_ATTEND_ROUNDED) return scalar_attention_of(form);
+  return form == CK_ATTEND_INT8 ? &int8_neon_attention : &float_neon_attention;
+}
 #else
 static const ck_attention *vector_attention_of(ck_tier tier, ck_attention_form form) {
   (void)tier;

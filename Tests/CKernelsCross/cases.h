@@ -11,6 +11,8 @@ void try_products(const ck_panel_kernels *tier);
 void try_every_value(const ck_panel_kernels *tier);
 /// Normalisation and gated unit.
 void try_rowwise(const ck_kernels *tier);
+/// Latent attention in every form, with 1 to 64 lanes.
+void try_attention(ck_tier tier);
 /// Whether the loops for measuring see all that they are given.
 void try_limits(ck_tier tier);
 

@@ -15,6 +15,7 @@ static void try_tier(ck_tier tier, uint64_t seed) {
   try_products(ck_panel_kernels_of(tier));
   try_every_value(ck_panel_kernels_of(tier));
   try_rowwise(ck_kernels_of(tier));
+  try_attention(tier);
   try_limits(tier);
 }
 

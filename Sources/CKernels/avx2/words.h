@@ -117,4 +117,6 @@ CK_INLINE void words_transpose(const uint32_t *from, int64_t stride, uint32_t *t
     for (int row = 0; row < 16; row++) to[column * 16 + row] = from[row * stride + column];
 }
 
+#include "../shared/broadcasts.h"
+
 #endif

@@ -115,4 +115,6 @@ CK_INLINE void words_transpose(const uint32_t *from, int64_t stride, uint32_t *t
   }
 }
 
+#include "../shared/broadcasts.h"
+
 #endif

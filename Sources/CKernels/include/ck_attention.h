@@ -105,7 +105,7 @@ typedef struct {
 
 /// The operations of one form on one instruction-set tier.
 typedef struct {
-  /// Packs up to 16 queries of `rank + rope` float32 into a panel.
+  /// Packs up to 16 queries of `rank + rope` float32 into a panel for steps of the same table.
   void (*pack)(const ck_latent_shape *shape, ck_rows queries, void *panel);
 
   /// One step of a running softmax, for each lane: s = scale * (query . latent) for each slot it

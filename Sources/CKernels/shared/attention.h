@@ -43,7 +43,8 @@ CK_ALWAYS_INLINE int64_t ck_word_of(const ck_latent_shape *shape, int64_t slot, 
 }
 
 /// The factors and offsets of a page of int8: latent and rope key, by slot. An offset is -128 times
-/// the sum of the token's elements, which takes back the 128 that make a query's bytes unsigned.
+/// the sum of the token's elements, which takes back the 128 that make a query's bytes unsigned
+/// where a tier's dot product needs that.
 typedef struct {
   float scale[2][CK_PAGE_SLOTS];
   int32_t offset[2][CK_PAGE_SLOTS];
@@ -80,6 +81,8 @@ typedef struct {
   /// Weights as words [slot / g][lane] of g slots; zero for slots that a lane does not see, to
   /// whole groups.
   _Alignas(64) uint32_t weights[CK_PAGE_SLOTS * CK_PANEL_LANES];
+  /// INT8, in tiers that add 128 to latents: what takes it back, -128 times a lane's weights.
+  _Alignas(64) int32_t starts[CK_PANEL_LANES];
 } ck_panel_pass;
 
 /// Finds what the panel sees; false if it is nothing.
@@ -161,8 +164,11 @@ CK_DECLARE_ATTENTION(float, avx512)
 CK_DECLARE_ATTENTION(int8, avx512)
 CK_DECLARE_ATTENTION(int8, avx512_vnni)
 CK_DECLARE_ATTENTION(rounded, avx512_bf16)
+CK_DECLARE_ATTENTION(float, neon)
+CK_DECLARE_ATTENTION(int8, neon)
 CK_DECLARE_ATTENTION_MERGE(scalar)
 CK_DECLARE_ATTENTION_MERGE(avx2)
 CK_DECLARE_ATTENTION_MERGE(avx512)
+CK_DECLARE_ATTENTION_MERGE(neon)
 
 #endif

@@ -46,9 +46,10 @@ CK_INLINE int64_t packed_columns(const ck_latent_shape *shape, ck_attention_form
   int64_t rope = ck_rank_columns(shape) - first;
   if (rope < 0) rope = 0;
   if (rope > CK_PACK_COLUMNS) rope = CK_PACK_COLUMNS;
-  for (int64_t c = 0; c < rope; c++) bytes[c] = (uint8_t)(ck_to_byte(columns[c], scales[0]) + 128);
+  for (int64_t c = 0; c < rope; c++)
+    bytes[c] = (uint8_t)(ck_to_byte(columns[c], scales[0]) + CK_QUERY_ZERO);
   for (int64_t c = rope; c < CK_PACK_COLUMNS; c++)
-    bytes[c] = (uint8_t)(ck_to_byte(columns[c], scales[1]) + 128);
+    bytes[c] = (uint8_t)(ck_to_byte(columns[c], scales[1]) + CK_QUERY_ZERO);
   return CK_PACK_COLUMNS / 4;
 }
 
@@ -67,7 +68,7 @@ CK_INLINE void pack_panel(const ck_latent_shape *shape, ck_attention_form form, 
     for (int part = 0; part < 2; part++)
       factors[part * CK_PANEL_LANES + lane] = scales[lane][part].scale;
   }
-  uint32_t empty = form == CK_ATTEND_INT8 ? 0x80808080u : 0;
+  uint32_t empty = form == CK_ATTEND_INT8 ? CK_QUERY_ZERO * 0x01010101u : 0;
   for (int64_t lane = queries.count; lane < CK_PANEL_LANES; lane++)
     for (int64_t word = 0; word < CK_PACK_COLUMNS; word++) block[lane][word] = empty;
   int64_t total = ck_query_words(shape) / CK_PANEL_LANES;

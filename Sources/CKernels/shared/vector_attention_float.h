@@ -3,6 +3,19 @@
 
 #include "vector_attention.h"
 
+/// Adds the products of a query's word, or of its two elements, with word number `i` of four.
+CK_INLINE lanes add_words(ck_attention_form form, lanes sum, lanes first, lanes second,
+                          const char *latents, int i) {
+  if (form == CK_ATTEND_FLOAT32)
+    return lanes_multiply_add(first, words_as_lanes(words_nth(latents, i, 4)), sum);
+#ifdef CK_DOT_BFLOAT16
+  if (form == CK_ATTEND_ROUNDED)
+    return words_dot_pairs(sum, lanes_as_words(first), words_nth(latents, i, 4));
+#endif
+  sum = lanes_multiply_add(second, words_second_nth(latents, i), sum);
+  return lanes_multiply_add(first, words_first_nth(latents, i), sum);
+}
+
 /// Scores of 16 lanes for CK_SCORE_SLOTS slots from `slot` on, seen or not.
 CK_INLINE void score_tile(ck_panel_pass *pass, ck_attention_form form, int64_t slot) {
   const ck_latent_shape *shape = &pass->step->shape;
@@ -12,26 +25,20 @@ CK_INLINE void score_tile(ck_panel_pass *pass, ck_attention_form form, int64_t s
   lanes sums[CK_SCORE_SLOTS];
 #pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) sums[t] = lanes_broadcast(0.0f);
-  for (int64_t column = 0; column < columns; column += g, latents += 4 * g) {
-    lanes first = lanes_load_all((const float *)(const void *)query), second = first;
-    query += 64;
-    if (form == CK_ATTEND_BFLOAT16) {
-      second = lanes_load_all((const float *)(const void *)query);
-      query += 64;
-    }
+  int64_t round = g > CK_SCORE_COLUMNS ? g : CK_SCORE_COLUMNS;
+  for (int64_t column = 0; column < columns; column += round, latents += 4 * round) {
 #pragma unroll
-    for (int t = 0; t < CK_SCORE_SLOTS; t++) {
-      words latent = words_broadcast(latents + (t / g * columns + t % g) * 4);
+    for (int64_t u = 0; u < round; u += g) {
+      lanes first = lanes_load_all((const float *)(const void *)query), second = first;
+      query += 64;
       if (form == CK_ATTEND_BFLOAT16) {
-        sums[t] = lanes_multiply_add(second, words_second(latent), sums[t]);
-        sums[t] = lanes_multiply_add(first, words_first(latent), sums[t]);
-      } else if (form == CK_ATTEND_FLOAT32) {
-        sums[t] = lanes_multiply_add(first, words_as_lanes(latent), sums[t]);
-      } else {
-#ifdef CK_DOT_BFLOAT16
-        sums[t] = words_dot_pairs(sums[t], lanes_as_words(first), latent);
-#endif
+        second = lanes_load_all((const float *)(const void *)query);
+        query += 64;
       }
+#pragma unroll
+      for (int t = 0; t < CK_SCORE_SLOTS; t++)
+        sums[t] = add_words(form, sums[t], first, second, latents + t / g * columns * 4,
+                            (int)(u + t % g));
     }
   }
 #pragma unroll
@@ -49,9 +56,9 @@ CK_INLINE void add_group(const ck_panel_pass *pass, ck_attention_form form, lane
                          const char *latents, word_mask mask, int64_t group, int64_t lane,
                          int count) {
   words stored = words_load(latents, mask);
-  if (form != CK_ATTEND_FLOAT32) stored = words_turn_pairs(stored);
 #ifdef CK_DOT_BFLOAT16
   if (form == CK_ATTEND_ROUNDED) {
+    stored = words_turn_pairs(stored);
 #pragma unroll
     for (int h = 0; h < count; h++) {
       words weights = words_broadcast(&pass->weights[group * 16 + lane + h]);
@@ -61,15 +68,18 @@ CK_INLINE void add_group(const ck_panel_pass *pass, ck_attention_form form, lane
   }
 #endif
   const float *weights = pass->scores + group * ck_word_elements(form) * 16 + lane;
+  lanes first, second;
+  if (form == CK_ATTEND_FLOAT32) {
+    first = words_as_lanes(stored);
+  } else {
+    first = words_first_token(stored);
+    second = words_second_token(stored);
+  }
 #pragma unroll
   for (int h = 0; h < count; h++) {
-    if (form == CK_ATTEND_FLOAT32) {
-      sums[h] = lanes_multiply_add(lanes_broadcast(weights[h]), words_as_lanes(stored), sums[h]);
-    } else {
-      sums[h] =
-          lanes_multiply_add(lanes_broadcast(weights[16 + h]), words_second(stored), sums[h]);
-      sums[h] = lanes_multiply_add(lanes_broadcast(weights[h]), words_first(stored), sums[h]);
-    }
+    if (form != CK_ATTEND_FLOAT32)
+      sums[h] = lanes_multiply_add(lanes_nth(weights + 16, h, count), second, sums[h]);
+    sums[h] = lanes_multiply_add(lanes_nth(weights, h, count), first, sums[h]);
   }
 }
 

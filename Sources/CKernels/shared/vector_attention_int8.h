@@ -13,13 +13,13 @@ CK_INLINE void whole_scores(const ck_panel_pass *pass, int part, int64_t from, i
   const int32_t *offsets = ck_factors_of(shape, pass->step->page)->offset[part] + slot;
   const char *query = pass->queries + from * 16;
 #pragma unroll
-  for (int t = 0; t < CK_SCORE_SLOTS; t++) sums[t] = words_broadcast(offsets + t);
+  for (int t = 0; t < CK_SCORE_SLOTS; t++)
+    sums[t] = CK_QUERY_ZERO == 0 ? words_zero() : words_broadcast(offsets + t);
   for (int64_t column = from; column < to; column += 4, latents += 16, query += 64) {
     words bytes = words_load(query, words_mask(0xFFFF));
 #pragma unroll
     for (int t = 0; t < CK_SCORE_SLOTS; t++)
-      sums[t] =
-          words_dot(sums[t], bytes, words_broadcast(latents + (t / 4 * columns + t % 4) * 4));
+      sums[t] = words_dot_query(sums[t], bytes, words_nth(latents + t / 4 * columns * 4, t % 4, 4));
   }
 }
 
@@ -61,6 +61,7 @@ CK_INLINE void round_weights(ck_panel_pass *pass) {
   lanes_store_all(pass->weight_scale, lanes_divide(largest, full));
   lanes inverse = lanes_above(largest, 0x1p-100f, lanes_divide(full, largest));
   lanes magic = lanes_broadcast(CK_ROUND_MAGIC);
+  words total = words_zero();
   for (int64_t group = pass->low / 4; group * 4 < pass->high; group++) {
     words four = words_zero();
     for (int i = 0; i < 4; i++) {
@@ -68,13 +69,25 @@ CK_INLINE void round_weights(ck_panel_pass *pass) {
       scaled = lanes_minimum(lanes_maximum(scaled, zero), full);
       words byte = words_subtract(lanes_as_words(lanes_add(scaled, magic)), lanes_as_words(magic));
       four = words_or(four, words_shift_left(byte, 8 * i));
+      total = words_subtract(total, byte);
     }
     words_store(pass->weights + group * 16, four);
   }
+  if (CK_LATENT_ZERO == 128) words_store(pass->starts, words_shift_left(total, 7));
+}
+
+/// 16 columns of what the panel sees, turned for the products with weights.
+CK_INLINE void turn_columns(const ck_panel_pass *pass, int64_t column, words *turned) {
+  int64_t columns = ck_columns(&pass->step->shape);
+  const char *latents = (const char *)pass->step->page + column * 4;
+  word_mask there = words_mask(words_there(columns - column));
+  for (int64_t group = pass->low / 4; group * 4 < pass->high; group++)
+    turned[group] = words_turn_fours(words_load(latents + group * columns * 4, there));
 }
 
 /// 16 columns of `count` lanes from `lane` on.
-CK_INLINE void value_tile(ck_panel_pass *pass, int64_t column, int64_t lane, int count) {
+CK_INLINE void value_tile(ck_panel_pass *pass, const words *turned, int64_t column, int64_t lane,
+                          int count) {
   const ck_latent_shape *shape = &pass->step->shape;
   int64_t columns = ck_columns(shape);
   const char *latents = (const char *)pass->step->page + column * 4;
@@ -82,12 +95,16 @@ CK_INLINE void value_tile(ck_panel_pass *pass, int64_t column, int64_t lane, int
   lane_mask mask = lanes_mask(shape->rank - column);
   words sums[CK_VALUE_LANES];
 #pragma unroll
-  for (int h = 0; h < count; h++) sums[h] = words_zero();
+  for (int h = 0; h < count; h++)
+    sums[h] = CK_LATENT_ZERO == 0 ? words_zero() : words_broadcast(&pass->starts[lane + h]);
   for (int64_t group = pass->low / 4; group * 4 < pass->high; group++) {
-    words stored = words_turn_fours(words_load(latents + group * columns * 4, there));
+    words stored = CK_TURNS_FIRST
+                       ? turned[group]
+                       : words_turn_fours(words_load(latents + group * columns * 4, there));
 #pragma unroll
     for (int h = 0; h < count; h++)
-      sums[h] = words_dot(sums[h], words_broadcast(&pass->weights[group * 16 + lane + h]), stored);
+      sums[h] = words_dot_weights(
+          sums[h], words_nth(&pass->weights[group * 16 + lane], h, count), stored);
   }
 #pragma unroll
   for (int h = 0; h < count; h++) {
@@ -103,9 +120,11 @@ static void int8_panel(ck_panel_pass *pass) {
     score_tile(pass, t);
   softmax(pass, 4);
   round_weights(pass);
+  words turned[CK_PAGE_SLOTS / 4];
   for (int64_t column = 0; column < pass->step->shape.rank; column += 16) {
     prefetch_rest(pass, column + 16);
-    CK_FOR_VALUE_LANES(pass, value_tile, column);
+    if (CK_TURNS_FIRST) turn_columns(pass, column, turned);
+    CK_FOR_VALUE_LANES(pass, value_tile, turned, column);
   }
 }
 
