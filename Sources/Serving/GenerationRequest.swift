@@ -80,8 +80,8 @@ public enum GenerationEvent: Sendable, Equatable {
 public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Prompt and answer together exceed the positions of one sequence.
   case contextExceeded(prompt: Int, maxTokens: Int, limit: Int)
-  /// As many requests wait as may wait.
-  case queueFull(limit: Int)
+  /// As many requests wait as may wait. After so many seconds there should be room.
+  case queueFull(limit: Int, retrySeconds: Int)
   /// The engine has lost its state and computes nothing any more.
   case engineFailed
 
@@ -90,7 +90,7 @@ public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
     case .contextExceeded(let prompt, let maxTokens, let limit):
       "the prompt has \(prompt) tokens and \(maxTokens) were asked for, the context is \(limit)"
     case .engineFailed: "the engine has failed"
-    case .queueFull(let limit): "\(limit) requests are already waiting"
+    case .queueFull(let limit, _): "\(limit) requests are already waiting"
     }
   }
 }
