@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 static const uint64_t shim_SSL_OP_NO_COMPRESSION = SSL_OP_NO_COMPRESSION;
 static const uint64_t shim_SSL_OP_NO_RENEGOTIATION = SSL_OP_NO_RENEGOTIATION;
@@ -24,6 +25,10 @@ static inline void shim_SSL_CTX_set_mode(SSL_CTX *context, long mode) {
 
 static inline void shim_SSL_CTX_set_session_cache_mode(SSL_CTX *context, long mode) {
   SSL_CTX_set_session_cache_mode(context, mode);
+}
+
+static inline int shim_SSL_set_tlsext_host_name(SSL *session, const char *name) {
+  return (int)SSL_set_tlsext_host_name(session, name);
 }
 
 static inline int shim_SSL_CTX_add1_chain_cert(SSL_CTX *context, X509 *certificate) {

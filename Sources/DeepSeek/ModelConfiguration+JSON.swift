@@ -3,8 +3,20 @@
 // keeps ConfigurationLimits or is an error naming the key.
 
 import JSON
+import Weights
 
 extension ModelConfiguration {
+  /// Reads and checks what a checkpoint's file says.
+  /// - Throws: `DeepSeekError.configuration` with the file, and the first key that cannot be used
+  ///   as the file calls it.
+  public init(of checkpoint: Checkpoint) throws(DeepSeekError) {
+    do throws(DeepSeekError) {
+      try self.init(checkpoint.configuration)
+    } catch {
+      throw error.inWords(of: checkpoint.configurationSource)
+    }
+  }
+
   /// Reads and checks a configuration.
   /// - Throws: `DeepSeekError.configuration` with the first key that cannot be used.
   public init(_ json: JSONValue) throws(DeepSeekError) {

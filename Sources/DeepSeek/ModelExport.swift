@@ -19,10 +19,14 @@ public struct ModelExport {
   /// - Throws: `DeepSeekError` naming the configuration key, or file and tensor; also where the
   ///   file could not say what the configuration does.
   public init(_ checkpoint: Checkpoint, as type: ExportType) throws(DeepSeekError) {
-    configuration = try ModelConfiguration(checkpoint.configuration)
+    configuration = try ModelConfiguration(of: checkpoint)
     self.checkpoint = checkpoint
     self.type = type
-    try configuration.requireExportable()
+    do throws(DeepSeekError) {
+      try configuration.requireExportable()
+    } catch {
+      throw error.inWords(of: checkpoint.configurationSource)
+    }
     do {
       try addTensors()
     } catch {

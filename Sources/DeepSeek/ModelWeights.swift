@@ -22,7 +22,7 @@ public struct ModelWeights: Sendable {
   /// Plans a checkpoint strictly: what is missing, misshapen or left over is an error.
   /// - Throws: `DeepSeekError` naming the configuration key, or file and tensor.
   public init(_ checkpoint: Checkpoint) throws(DeepSeekError) {
-    let configuration = try ModelConfiguration(checkpoint.configuration)
+    let configuration = try ModelConfiguration(of: checkpoint)
     do {
       try self.init(checkpoint, configuration, WeightPacker(memory: nil), memory: nil)
     } catch {

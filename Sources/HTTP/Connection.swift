@@ -3,6 +3,10 @@
 // actions that come back, in order. Requests are parsed and answered one after the other: what a
 // client pipelines waits, unparsed, until the former answer is complete.
 //
+// A handler is given a request's head and says whether it wants the body. Nothing is read of a body
+// that it does not want, and no leave given to send it; unless such a body is already there in
+// whole, its answer is the last.
+//
 // A client that ends its side of the stream is gone: a close cannot be told from a half-close
 // until something is written, and work for nobody is what must stop. An answer that is already
 // complete is still sent, so a client that shuts down its side after asking gets every answer
@@ -13,8 +17,12 @@ package struct Connection {
   package enum Action: Equatable {
     /// Append to the unsent bytes.
     case send([UInt8])
-    /// Hand the request to the handler.
+    /// Hand the request's head to the handler.
     case handle(Request)
+    /// Hand the request with its body to the handler, which has asked for it.
+    case deliver(Request)
+    /// Answer this in the handler's place: the body that it has asked for cannot be had.
+    case refuse(Response, because: String)
     /// The handler's request is over, unanswered or half answered.
     case clientGone
     /// A streaming handler has room to write again.
@@ -53,11 +61,21 @@ package struct Connection {
     case closed
   }
 
+  private enum Body {
+    /// Nobody has asked for it.
+    case unread(awaitsLeave: Bool)
+    case awaited
+    case delivered
+    /// Nobody will ask for it; what still comes of it is dropped.
+    case dropped
+  }
+
   /// What matters of the request that is being answered.
   private struct Exchange {
     let isHead: Bool
     let minorVersion: Int
     var keepsAlive: Bool
+    var body: Body
     var stream: ResponseFraming?
     /// Written when the stream was silent for long.
     var filler: [UInt8]?
@@ -101,10 +119,17 @@ package struct Connection {
     if inputEnded { return false }
     return switch phase {
     case .receiving: hasRoom || parser.bufferedBytes < limits.pipelinedBytes
+    case .responding where isAwaitingBody: true
     case .responding: parser.bufferedBytes < limits.pipelinedBytes
     case .draining, .lingering: true
     case .closed: false
     }
+  }
+
+  /// Whether the handler waits for the body.
+  private var isAwaitingBody: Bool {
+    if case .responding(let exchange) = phase, case .awaited = exchange.body { return true }
+    return false
   }
 
   /// Bytes of requests that have not come whole or wait for their turn.
@@ -117,15 +142,12 @@ package struct Connection {
     case .closed: return nil
     case .lingering: wait = .linger
     case _ where unsent > 0: wait = .send
+    case .responding where isAwaitingBody: wait = .body
     case .responding where !wantsInput: wait = .ahead
     case .responding(let exchange) where exchange.filler != nil: wait = .silence
     case .responding, .draining: return nil
     case .receiving:
-      switch parser.position {
-      case .betweenRequests: wait = isStopping ? .linger : .request
-      case .head: wait = .head
-      case .body: wait = .body
-      }
+      wait = !parser.isBetweenRequests ? .head : isStopping ? .linger : .request
     }
     return Deadline(wait: wait, progress: progress)
   }
@@ -134,10 +156,16 @@ package struct Connection {
 
   package mutating func receive(_ bytes: [UInt8]) -> [Action] {
     switch phase {
-    case .receiving, .responding: parser.append(bytes)
+    case .responding(let exchange):
+      if case .dropped = exchange.body { return [] }
+      parser.append(bytes)
+    case .receiving: parser.append(bytes)
     case .draining, .lingering, .closed: return []
     }
-    return transition { $0.parse(&$1) }
+    return transition { connection, actions in
+      connection.readBody(&actions)
+      connection.parse(&actions)
+    }
   }
 
   /// The client ended its side.
@@ -211,6 +239,19 @@ package struct Connection {
 
   // MARK: - Events from the handler; without effect when the client is gone
 
+  /// The handler wants the body of the request whose head it was given.
+  package mutating func awaitBody() -> [Action] {
+    transition { connection, actions in
+      guard case .responding(var exchange) = connection.phase,
+        case .unread(let awaitsLeave) = exchange.body
+      else { return }
+      exchange.body = .awaited
+      connection.phase = .responding(exchange)
+      if awaitsLeave { connection.send(ResponseEncoder.continueLine, &actions) }
+      connection.readBody(&actions)
+    }
+  }
+
   /// The answer to come is the last one.
   package mutating func closeAfterAnswer() -> [Action] {
     if case .responding(var exchange) = phase {
@@ -232,6 +273,7 @@ package struct Connection {
   ) -> [Action] {
     transition { connection, actions in
       guard var exchange = connection.exchange(isStreaming: false) else { return }
+      connection.dropBody(&exchange)
       // HTTP/1.0 knows no chunks: the end of the connection ends the body.
       let framing: ResponseFraming = exchange.minorVersion == 0 ? .untilClose : .chunked
       if framing == .untilClose { exchange.keepsAlive = false }
@@ -296,9 +338,7 @@ package struct Connection {
   ) -> [Action] {
     var actions: [Action] = []
     step(&self, &actions)
-    if isStopping, requestCount > 0, case .receiving = phase,
-      parser.position == .betweenRequests
-    {
+    if isStopping, requestCount > 0, case .receiving = phase, parser.isBetweenRequests {
       phase = .draining
       // Nothing was asked, so there is no answer that a reset could destroy.
       if unsent == 0 { inputEnded = true }
@@ -316,15 +356,15 @@ package struct Connection {
       do throws(RequestError) {
         switch try parser.next() {
         case nil: return
-        case .continueExpected: send(ResponseEncoder.continueLine, &actions)
-        case .request(let request):
+        case .whole: preconditionFailure("a body nobody has asked for")
+        case .head(let request, let awaitsLeave):
           progress += 1
           requestCount += 1
           let isLast = isStopping || requestCount >= limits.requestsPerConnection
           phase = .responding(
             Exchange(
               isHead: request.method == .head, minorVersion: request.minorVersion,
-              keepsAlive: request.keepsAlive && !isLast))
+              keepsAlive: request.keepsAlive && !isLast, body: .unread(awaitsLeave: awaitsLeave)))
           actions.append(.handle(request))
         }
       } catch {
@@ -333,9 +373,46 @@ package struct Connection {
     }
   }
 
+  /// Hands the body on when it is whole.
+  private mutating func readBody(_ actions: inout [Action]) {
+    guard isAwaitingBody, case .responding(var exchange) = phase else { return }
+    do throws(RequestError) {
+      guard case .whole(let request) = try parser.next() else { return }
+      progress += 1
+      exchange.body = .delivered
+      phase = .responding(exchange)
+      actions.append(.deliver(request))
+    } catch {
+      refuse(error, &actions)
+    }
+  }
+
+  /// Lets go of a body that the answer to come does not need. The connection goes on if all of it
+  /// is there already; otherwise it may be without end.
+  private mutating func dropBody(_ exchange: inout Exchange) {
+    switch exchange.body {
+    case .delivered, .dropped: return
+    case .unread, .awaited: break
+    }
+    if case .whole = try? parser.next() {
+      exchange.body = .delivered
+    } else {
+      exchange.body = .dropped
+      exchange.keepsAlive = false
+      parser.discard()
+    }
+  }
+
   private mutating func refuse(_ error: RequestError, _ actions: inout [Action]) {
-    phase = .responding(Exchange(isHead: false, minorVersion: 1, keepsAlive: false))
     parser.discard()
+    if case .responding(var exchange) = phase, case .awaited = exchange.body {
+      exchange.body = .dropped
+      exchange.keepsAlive = false
+      phase = .responding(exchange)
+      return actions.append(.refuse(errorFormat.response(error), because: error.message))
+    }
+    phase = .responding(
+      Exchange(isHead: false, minorVersion: 1, keepsAlive: false, body: .dropped))
     var response = errorFormat.response(error)
     if let headers = errorFormat.onRefusal?(error.status, error.message, peer) {
       response.headers.append(contentsOf: headers)
@@ -344,7 +421,8 @@ package struct Connection {
   }
 
   private mutating func answer(_ response: Response, _ actions: inout [Action]) {
-    guard let exchange = exchange(isStreaming: false) else { return }
+    guard var exchange = exchange(isStreaming: false) else { return }
+    dropBody(&exchange)
     let framing = ResponseFraming.length(response.body.count)
     var bytes = head(response.status, response.headers, framing, exchange)
     if !exchange.isHead && response.status != 204 && response.status != 304 {

@@ -11,7 +11,7 @@ public enum Method: String, Sendable {
   case options = "OPTIONS"
 }
 
-/// A complete request.
+/// A request: its head alone, or all of it.
 public struct Request: Sendable, Equatable {
   /// The method, one of those that are known.
   public let method: Method
@@ -24,6 +24,7 @@ public struct Request: Sendable, Equatable {
   /// 0 for HTTP/1.0, 1 for HTTP/1.1 and later 1.x.
   public let minorVersion: Int
   public let headers: Headers
+  /// Empty in a head.
   public internal(set) var body: [UInt8] = []
   /// The client's address and port.
   public let peer: String

@@ -1,17 +1,16 @@
-// Bytes to requests, one at a time (RFC 9112). A struct without IO: bytes go in by `append`, and
-// `next` gives what they amount to. The outcome depends on the bytes alone, never on how they
-// were split. After an error the parser must not be used again: where the next request begins is
-// unknown.
+// Bytes to requests, one at a time (RFC 9112), each in two events: its head, and all of it. A
+// struct without IO: bytes go in by `append`, and `next` gives what they amount to. The outcome
+// depends on the bytes alone, never on how they were split. After an error the parser must not be
+// used again: where the next request begins is unknown.
 
 struct RequestParser {
   enum Event {
-    /// The client waits for leave to send its body (RFC 9110, section 10.1.1).
-    case continueExpected
-    case request(Request)
+    /// A request whose body, if it has one, is still to come. `awaitsLeave` tells that the client
+    /// waits for 100 before it sends that (RFC 9110, section 10.1.1).
+    case head(Request, awaitsLeave: Bool)
+    /// The same request with its body.
+    case whole(Request)
   }
-
-  /// What the bytes so far are in the middle of.
-  enum Position { case betweenRequests, head, body }
 
   private enum State {
     case requestLine
@@ -50,12 +49,10 @@ struct RequestParser {
     request = nil
   }
 
-  var position: Position {
-    switch state {
-    case .requestLine: input.count == 0 && !isAfterBlankLine ? .betweenRequests : .head
-    case .headers: .head
-    case .body, .chunkSize, .chunkData, .chunkEnd, .trailers: .body
-    }
+  /// Whether nothing of a request has come.
+  var isBetweenRequests: Bool {
+    if case .requestLine = state { return input.count == 0 && !isAfterBlankLine }
+    return false
   }
 
   mutating func append(_ bytes: [UInt8]) { input.append(bytes) }
@@ -70,8 +67,8 @@ struct RequestParser {
         guard let field = try takeHeaderLine() else { return nil }
         if !field.isEmpty {
           try headers.append(line: field)
-        } else if try finishHead(line) {
-          return .continueExpected
+        } else {
+          return try finishHead(line)
         }
       case .body(let remaining):
         guard moveBody(remaining) == remaining else { return nil }
@@ -144,10 +141,10 @@ struct RequestParser {
     return line
   }
 
-  /// Sets up the body's state; true when the client wants to hear 100 first.
-  private mutating func finishHead(_ line: RequestLine) throws(RequestError) -> Bool {
+  /// Sets up the body's state.
+  private mutating func finishHead(_ line: RequestLine) throws(RequestError) -> Event {
     let framing = try headers.framing(of: line, limits: limits)
-    request = Request(
+    let request = Request(
       method: line.method, target: line.target, path: line.path, query: line.query,
       minorVersion: line.minorVersion, headers: headers, peer: peer)
     switch framing {
@@ -159,7 +156,8 @@ struct RequestParser {
     guard expectations.allSatisfy({ $0 == "100-continue" }) else {
       throw RequestError(status: 417, message: "expectation not supported")
     }
-    return !expectations.isEmpty && framing != .length(0)
+    self.request = request
+    return .head(request, awaitsLeave: !expectations.isEmpty && framing != .length(0))
   }
 
   // MARK: - Body
@@ -168,7 +166,7 @@ struct RequestParser {
     guard let request else { preconditionFailure("a body without a head") }
     self.request = nil
     state = .requestLine
-    return .request(request)
+    return .whole(request)
   }
 
   /// Moves what is there of the `remaining` bytes into the body, counts them off in the state and

@@ -5,10 +5,17 @@ import Dispatch
 
 /// Answers requests.
 public protocol RequestHandler: Sendable {
-  /// Called on the connection's queue when a request has arrived whole. The answer goes through
+  /// Called on the connection's queue when a request's head has arrived. The answer goes through
   /// `responder`, at once or later; dropping it unanswered answers 500.
-  func handle(_ request: Request, _ responder: Responder)
+  ///
+  /// Nothing is read of a body before this returns, so whoever must not send one is refused here.
+  /// - Returns: what the whole request is to be given to; nil where its body is of no use.
+  func handle(_ head: Request, _ responder: Responder) -> BodyHandler?
 }
+
+/// Takes the request with its body, on the connection's queue. Released uncalled when the client
+/// does not send it properly, which has been answered then.
+public typealias BodyHandler = (Request) -> Void
 
 /// How the answer to a request ended.
 public struct AnswerEnd: Sendable, Equatable {
@@ -16,6 +23,8 @@ public struct AnswerEnd: Sendable, Equatable {
   public var status: Int?
   /// Bytes of the body that were handed to the connection, before any transfer or content coding.
   public var bodyBytes = 0
+  /// Why the connection answered in the handler's place: what is wrong with the body.
+  public var refusal: String?
   /// Whether the client was gone, or given up, before the answer was complete.
   public var isClientGone = false
   /// The responder's `clientName`.
@@ -190,6 +199,12 @@ public final class Responder: @unchecked Sendable {
 
   func roomAvailable() {
     if hasRoom { roomHandler?() }
+  }
+
+  /// Answers in the handler's place.
+  func refuse(_ response: Response, because reason: String) {
+    end.refusal = reason
+    send(response)
   }
 
   func clientGone() {

@@ -1,7 +1,6 @@
 // The listener and the set of its connections: accepting, refusing when full, stopping.
 
 import Dispatch
-import Glibc
 import Platform
 
 public struct ServerConfiguration: Sendable {
@@ -129,21 +128,19 @@ public final class Server: @unchecked Sendable {
 
   private func acceptWaiting() {
     guard let listener else { return }
-    do throws(PlatformError) {
-      while let (socket, peer) = try listener.accept() {
+    let ending = AcceptPass.run(
+      failures: Int(configuration.listening.backlog),
+      next: { () throws(PlatformError) in try listener.accept() },
+      admit: { socket, peer in
         let reserve = HTTPLimits.reservedDescriptors
-        if FileDescriptor.areFewLeft(above: socket.raw, fewerThan: reserve) {
-          counters.refuse(.descriptors)
-          return pauseAccepting()
-        }
+        if FileDescriptor.areFewLeft(above: socket.raw, fewerThan: reserve) { return false }
         admit(socket, peer)
-      }
-    } catch .systemCall(_, let code, _) where [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) {
-      // The client stays in the backlog, so the source would report it at once again.
+        return true
+      })
+    if ending == .outOfResources {
+      // The source would report who still waits at once again.
       counters.refuse(.descriptors)
       pauseAccepting()
-    } catch {
-      // The trouble of one client that came and went (accept(2)); the source reports the next.
     }
   }
 

@@ -32,6 +32,8 @@ final class SocketConnection: @unchecked Sendable {
   private var hasMoreToRead = false
   /// Weak, so that a handler that drops its responder is noticed.
   private weak var responder: Responder?
+  /// What waits for the body of the request.
+  private var bodyHandler: BodyHandler?
 
   private var readSource: (any DispatchSourceRead)?
   private var writeSource: (any DispatchSourceWrite)?
@@ -136,17 +138,27 @@ final class SocketConnection: @unchecked Sendable {
   private func perform(_ action: Connection.Action) {
     switch action {
     case .send(let bytes): output.append(bytes)
-    case .handle(let request):
-      let responder = Responder(
-        self, accepted: AcceptEncoding(request.headers), isHead: request.method == .head)
-      self.responder = responder
-      handler.handle(request, responder)
-    case .clientGone: responder?.clientGone()
+    case .handle(let head): handle(head)
+    case .deliver(let request): bodyHandler.take()?(request)
+    case .refuse(let response, let reason):
+      responder?.refuse(response, because: reason)
+      bodyHandler = nil
+    case .clientGone:
+      responder?.clientGone()
+      bodyHandler = nil
     // Not at once, so that an endless stream to a fast reader lets other connections run.
     case .roomAvailable: afterOthers { [weak responder] in responder?.roomAvailable() }
     case .shutdownWrite: transport?.shutdownWrite()
     case .close: end()
     }
+  }
+
+  private func handle(_ head: Request) {
+    let responder = Responder(
+      self, accepted: AcceptEncoding(head.headers), isHead: head.method == .head)
+    self.responder = responder
+    bodyHandler = handler.handle(head, responder)
+    if bodyHandler != nil { actions += connection.awaitBody() }
   }
 
   // MARK: - The socket
@@ -278,6 +290,7 @@ final class SocketConnection: @unchecked Sendable {
     if connection.isComplete { transport?.farewell() }
     transport = nil
     output.removeAll()
+    bodyHandler = nil
     _ = counters.hold(-heldBytes)
     heldBytes = 0
     readSource?.cancel()

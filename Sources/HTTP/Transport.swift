@@ -1,5 +1,5 @@
-// Between a connection and its socket: bytes as they are, or through TLS. Non-blocking calls
-// alone; the connection decides when to make them.
+// Between a connection, a server's or a client's, and its socket: bytes as they are, or through
+// TLS. Non-blocking calls alone; the connection decides when to make them.
 
 import Platform
 
@@ -12,13 +12,13 @@ struct Transport {
 
   /// Why no more bytes will come.
   enum Ending {
-    /// The client ended its side.
+    /// The peer ended its side.
     case orderly
-    /// The client broke off: a TLS connection that ends without saying so may have been cut by
+    /// The peer broke off: a TLS connection that ends without saying so may have been cut by
     /// anybody (RFC 8446, section 6.1), or what it sent was no TLS.
     case torn
-    /// The client speaks HTTP where TLS is expected. From here on the transport speaks it too, so
-    /// that the client can be told.
+    /// The peer speaks HTTP where TLS is expected. From here on the transport speaks it too, so
+    /// that a client can be told.
     case plainHTTP
   }
 
@@ -35,6 +35,9 @@ struct Transport {
     self.tls = tls
   }
 
+  /// Why TLS failed, if it did.
+  var failure: TLSSession.Failure? { tls?.failure }
+
   var isHandshaking: Bool { tls?.state == .handshake }
 
   /// Whether to read, as far as TLS has a say.
@@ -46,7 +49,7 @@ struct Transport {
     return !tls.unsent.isEmpty || (hasOutput && tls.canEncrypt)
   }
 
-  /// Bytes from the client, as far as they are there; nil when none are.
+  /// Bytes from the peer, as far as they are there; nil when none are.
   mutating func receive(upTo count: Int) throws(PlatformError) -> Arrival? {
     guard let tls else {
       guard let bytes = try socket.receive(upTo: count) else { return nil }
@@ -55,8 +58,9 @@ struct Transport {
     guard let bytes = try socket.receive(upTo: min(count, HTTPLimits.tlsReadBytes)) else {
       return nil
     }
-    // A record of TLS begins with a byte below 32 (RFC 8446, section 5.1), a method is letters.
-    if isFresh, let first = bytes.first, first.isLetter {
+    // A record of TLS begins with a byte below 32 (RFC 8446, section 5.1), a request or an answer
+    // of HTTP with text.
+    if isFresh, let first = bytes.first, (0x20...0x7E).contains(first) {
       self.tls = nil
       return Arrival(ending: .plainHTTP)
     }
@@ -67,7 +71,7 @@ struct Transport {
     case .handshake, .established: return Arrival(bytes: plain)
     case .ended: return Arrival(bytes: plain, ending: .orderly)
     case .failed:
-      // The alert that says why; a client that does not take it at once goes without.
+      // The alert that says why; a peer that does not take it at once goes without.
       _ = try flush()
       return Arrival(bytes: [], ending: .torn)
     }

@@ -46,10 +46,10 @@ package struct APIError: Error, Equatable {
       self = .contextLengthExceeded(param, "\(error)")
     case .engineFailed:
       self.init(status: 500, message: "The request failed: \(error).", code: "engine_failed")
-    case .queueFull:
+    case .queueFull(_, let seconds):
       self.init(
         status: 429, message: "The server is busy: \(error).", code: "rate_limit_exceeded",
-        headers: ["Retry-After": "1"])
+        headers: ["Retry-After": "\(seconds)"])
     }
   }
 

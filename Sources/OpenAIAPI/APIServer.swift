@@ -19,24 +19,41 @@ public struct APIServer: AdmittedRequestHandler {
     card = ModelCard(model: model, created: time(nil))
   }
 
-  public func handle(_ request: Request, _ responder: Responder, _ admission: Admission) {
+  public func handle(
+    _ head: Request, _ responder: Responder, _ admission: Admission
+  ) -> BodyHandler? {
     do throws(APIError) {
-      switch try endpoint(request) {
+      switch try endpoint(head) {
       case .metrics: responder.send(metrics)
       case .options(let methods):
         responder.send(Response(status: 204, headers: ["Allow": methods]))
       case .models: responder.send(Response(json: card.list))
       case .model(let path): responder.send(Response(json: try card.json(path: path)))
+      case .action(let action):
+        try checkType(head)
+        return { answer($0, action, responder, admission) }
+      }
+    } catch {
+      responder.send(error.response)
+    }
+    return nil
+  }
+
+  /// Does what a body asks for.
+  private func answer(
+    _ request: Request, _ action: Action, _ responder: Responder, _ admission: Admission
+  ) {
+    do throws(APIError) {
+      let body = try body(request)
+      switch action {
       case .tokenize:
-        let handler = TokenizeHandler(model: model)
-        responder.send(Response(json: try handler.tokenize(try body(request))))
+        responder.send(Response(json: try TokenizeHandler(model: model).tokenize(body)))
       case .detokenize:
-        let handler = TokenizeHandler(model: model)
-        responder.send(Response(json: try handler.detokenize(try body(request))))
+        responder.send(Response(json: try TokenizeHandler(model: model).detokenize(body)))
       case .completions:
-        try CompletionHandler(model: model).handle(try body(request), responder, admission)
+        try CompletionHandler(model: model).handle(body, responder, admission)
       case .chatCompletions:
-        try ChatHandler(model: model).handle(try body(request), responder, admission)
+        try ChatHandler(model: model).handle(body, responder, admission)
       }
     } catch {
       responder.send(error.response)
@@ -45,14 +62,19 @@ public struct APIServer: AdmittedRequestHandler {
 
   // MARK: - Routes
 
-  private enum Endpoint {
-    case metrics
-    case models
-    case model(Substring)
+  /// What takes a body.
+  private enum Action {
     case tokenize
     case detokenize
     case completions
     case chatCompletions
+  }
+
+  private enum Endpoint {
+    case metrics
+    case models
+    case model(Substring)
+    case action(Action)
     /// Which methods there are (RFC 9110, section 9.3.7).
     case options(String)
   }
@@ -63,10 +85,10 @@ public struct APIServer: AdmittedRequestHandler {
     case "*": return .options("GET, HEAD, POST, OPTIONS")
     case "/metrics": endpoint = .metrics
     case "/v1/models": endpoint = .models
-    case "/tokenize": endpoint = .tokenize
-    case "/detokenize": endpoint = .detokenize
-    case "/v1/completions": endpoint = .completions
-    case "/v1/chat/completions": endpoint = .chatCompletions
+    case "/tokenize": endpoint = .action(.tokenize)
+    case "/detokenize": endpoint = .action(.detokenize)
+    case "/v1/completions": endpoint = .action(.completions)
+    case "/v1/chat/completions": endpoint = .action(.chatCompletions)
     case let path where path.hasPrefix("/v1/models/"):
       endpoint = .model(path.dropFirst("/v1/models/".count))
     case let path:
@@ -75,7 +97,7 @@ public struct APIServer: AdmittedRequestHandler {
     let allowed: [Method] =
       switch endpoint {
       case .metrics, .models, .model: [.get, .head, .options]
-      case .tokenize, .detokenize, .completions, .chatCompletions: [.post, .options]
+      case .action: [.post, .options]
       case .options: []
       }
     let methods = allowed.map(\.rawValue).joined(separator: ", ")
@@ -85,13 +107,16 @@ public struct APIServer: AdmittedRequestHandler {
     return request.method == .options ? .options(methods) : endpoint
   }
 
-  private func body(_ request: Request) throws(APIError) -> JSONValue {
+  private func checkType(_ request: Request) throws(APIError) {
     let type = request.headers["content-type"].map { $0.prefix { $0 != ";" && $0 != " " } }
     guard type == nil || type?.lowercased() == "application/json" else {
       throw APIError(
         status: 415, message: "The Content-Type must be application/json.",
         code: "unsupported_media_type")
     }
+  }
+
+  private func body(_ request: Request) throws(APIError) -> JSONValue {
     let bytes = try content(request)
     do {
       return try JSONValue(parsing: bytes, limits: JSONLimits(depth: APILimits.jsonDepth))

@@ -11,8 +11,10 @@ extension RequestTranslator {
     request.prompts = [Prompt(tokens: try fields.conversation(model))]
     try readCommonFields()
     try readChatLogprobs()
-    try setMaxTokens(
-      try chatMaxTokens(), default: model.defaults.maxNewTokens ?? Int.max, promptParam: "messages")
+    // `max_tokens` is the older name.
+    try readMaxTokens(
+      ["max_completion_tokens", "max_tokens"], from: 1,
+      default: model.defaults.maxNewTokens ?? Int.max, promptParam: "messages")
     try fields.finish()
     return request
   }
@@ -24,15 +26,5 @@ extension RequestTranslator {
       throw fields.invalid("top_logprobs", "is only allowed when `logprobs` is true")
     }
     request.output.logprobs = isOn ? top ?? 0 : nil
-  }
-
-  /// `max_tokens` is the older name of `max_completion_tokens`.
-  private mutating func chatMaxTokens() throws(APIError) -> (count: Int, param: String)? {
-    let older = try fields.integer("max_tokens", in: 1...Int.max)
-    let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
-    guard older == nil || newer == nil || older == newer else {
-      throw fields.invalid("max_tokens", "contradicts `max_completion_tokens`")
-    }
-    return newer.map { ($0, "max_completion_tokens") } ?? older.map { ($0, "max_tokens") }
   }
 }

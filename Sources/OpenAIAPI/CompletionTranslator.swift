@@ -12,11 +12,10 @@ extension RequestTranslator {
     request.output.logprobs = try fields.integer("logprobs", in: 0...APILimits.topLogprobs)
     request.output.echo = try fields.bool("echo") ?? false
     try checkPromptLogprobs()
-    let maxTokens = try fields.integer("max_tokens", in: 0...Int.max)
-    guard maxTokens != 0 || request.output.echo else {
-      throw fields.invalid("max_tokens", "may be 0 only when `echo` is true")
+    let asked = try readMaxTokens(["max_tokens"], from: 0, default: 16, promptParam: "prompt")
+    if let asked, asked.count == 0, !request.output.echo {
+      throw fields.invalid(asked.param, "may be 0 only when `echo` is true")
     }
-    try setMaxTokens(maxTokens.map { ($0, "max_tokens") }, default: 16, promptParam: "prompt")
     let bestOf = try fields.integer("best_of", in: 1...APILimits.choicesPerPrompt)
     guard bestOf == nil || bestOf == request.choicesPerPrompt else {
       throw fields.invalid(

@@ -38,9 +38,11 @@ package struct RequestTranslator {
     }
   }
 
-  /// vLLM's fields for the request's place in the queue and in the prefix cache.
+  /// vLLM's fields for the request's place in the queue and in the prefix cache, and llama-server's
+  /// for one that is to have none there.
   private mutating func readPlace() throws(APIError) {
     request.priority = try fields.integer("priority", in: APILimits.priority) ?? 0
+    request.usesPrefixCache = try fields.bool("cache_prompt") ?? true
     request.cacheSalt = try fields.string("cache_salt")
     if let salt = request.cacheSalt, !(1...APILimits.cacheSaltBytes).contains(salt.utf8.count) {
       throw fields.invalid(

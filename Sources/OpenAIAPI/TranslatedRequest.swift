@@ -67,6 +67,8 @@ package struct TranslatedRequest: Equatable {
   package var priority = 0
   /// Only requests of the same salt share what is cached of their prompts.
   package var cacheSalt: String?
+  /// Whether prompt and answer are looked up in the prefix cache and kept there.
+  package var usesPrefixCache = true
   /// Absent for an answer in one piece.
   package var stream: StreamOptions?
 
@@ -85,6 +87,7 @@ package struct TranslatedRequest: Equatable {
       prompt: prompt.tokens, sampling: sampling, choice: index % choicesPerPrompt,
       maxTokens: prompt.maxTokens, stopTokens: endTokens.union(stopTokens),
       logprobs: output.logprobs, promptLogprobs: output.echo ? output.logprobs : nil,
-      priority: priority, client: client, cacheSalt: cacheSalt)
+      priority: priority, client: client, cacheSalt: cacheSalt,
+      usesPrefixCache: usesPrefixCache)
   }
 }

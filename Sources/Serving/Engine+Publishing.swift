@@ -40,7 +40,7 @@ extension Engine {
       let sequence = entry.sequence
       if sequence.isCancelled {
         retire(sequence)
-      } else if sequence.finished == nil {
+      } else if sequence.finished == nil, sequence.request.usesPrefixCache {
         pool.share(
           &sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
           salt: sequence.request.cacheSalt, drafted: &sequence.drafted)

@@ -25,8 +25,10 @@ extension Engine {
   }
 
   private func admit(_ sequence: SequenceState) -> Bool {
+    let usesCache = sequence.request.usesPrefixCache
     func lookup(limit: Int) -> PrefixHit {
-      pool.lookup(sequence.tokens, limit: limit, salt: sequence.request.cacheSalt)
+      !usesCache
+        ? PrefixHit() : pool.lookup(sequence.tokens, limit: limit, salt: sequence.request.cacheSalt)
     }
     var hit = lookup(limit: sequence.reusableCount)
     guard !isPrefixUnderWay(sequence, known: hit.tokenCount) else { return false }
@@ -65,7 +67,10 @@ extension Engine {
     if sequence.isNew {
       inbox.leaveQueue(sequence.request.client)
       fairShare.begin(sequence.request.client)
-      monitor.recordPrompt(tokens: sequence.tokens.count, cached: computed)
+      let isQuery = limits.cachesPrefixes && sequence.request.usesPrefixCache
+      monitor.recordPrompt(
+        tokens: sequence.tokens.count, queried: isQuery ? sequence.tokens.count : 0,
+        cached: computed)
     }
     sequence.admit(pages: pages, computed: computed, drafted: hit.drafted, at: clock())
   }
@@ -73,12 +78,12 @@ extension Engine {
   /// Whether the prefill of a running sequence will provide more of this one's prefix than the
   /// `known` positions of the cache: common prefixes are computed once.
   private func isPrefixUnderWay(_ sequence: SequenceState, known: Int) -> Bool {
-    guard limits.cachesPrefixes else { return false }
+    guard limits.cachesPrefixes, sequence.request.usesPrefixCache else { return false }
     let size = LatentStorage.tokensPerPage
     return running.contains { other in
-      guard other.pending > 1, other.request.cacheSalt == sequence.request.cacheSalt else {
-        return false
-      }
+      guard other.pending > 1, other.request.usesPrefixCache,
+        other.request.cacheSalt == sequence.request.cacheSalt
+      else { return false }
       let end = (max(other.computed, known) / size + 1) * size
       return end <= sequence.reusableCount && end <= other.tokens.count
         && other.tokens[..<end] == sequence.tokens[..<end]
@@ -139,9 +144,9 @@ extension Engine {
   func retire(_ sequence: SequenceState) {
     running.removeAll { $0 === sequence }
     // What a failed sequence computed is not for others.
+    let isKept = sequence.failure == nil && sequence.request.usesPrefixCache
     pool.retire(
-      sequence.pages, tokens: sequence.tokens,
-      computed: sequence.failure == nil ? sequence.computed : 0,
+      sequence.pages, tokens: sequence.tokens, computed: isKept ? sequence.computed : 0,
       salt: sequence.request.cacheSalt, drafted: sequence.drafted)
   }
 

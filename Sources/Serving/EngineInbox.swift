@@ -27,6 +27,7 @@ package final class EngineInbox: Sendable {
     var waiting = 0
     /// The same by client; those of whom nothing waits are not listed.
     var waitingByClient: [Int: Int] = [:]
+    var pace = QueuePace()
     var nextID = 0
     var isClosed = false
   }
@@ -54,12 +55,15 @@ package final class EngineInbox: Sendable {
       guard !state.isClosed else { throw .engineFailed }
       let own = state.waitingByClient[request.client] ?? 0
       let limit = own > 0 ? EngineLimits.clientShare(ofQueue: queueLength) : queueLength
-      guard state.waiting < limit else { throw .queueFull(limit: limit) }
+      guard state.waiting < limit else {
+        throw .queueFull(limit: limit, retrySeconds: state.pace.refuse(at: now))
+      }
       let id = SequenceID(rawValue: state.nextID)
       let stream = makeStream(id)
       stream.begin(at: now)
       state.nextID += 1
       state.waiting += 1
+      state.pace.take(at: now)
       state.waitingByClient[request.client] = own + 1
       state.contents.submissions.append(Submission(id: id, request: request, stream: stream))
       return stream
@@ -114,9 +118,11 @@ package final class EngineInbox: Sendable {
   }
 
   /// Called by the engine: a sequence of the client no longer waits.
-  func leaveQueue(_ client: Int) {
+  package func leaveQueue(_ client: Int) {
+    let now = clock()
     state.withLock { state in
       state.waiting -= 1
+      state.pace.leave(at: now, remaining: state.waiting)
       let own = (state.waitingByClient[client] ?? 0) - 1
       state.waitingByClient[client] = own > 0 ? own : nil
     }

@@ -48,6 +48,9 @@ public struct EngineLimits: Sendable, Equatable {
   /// Sequences that are paused at one time; beyond, an unread one goes on, for as many events as
   /// it may have in all.
   public var pausedSequences: Int
+  /// Seconds after which whoever is refused may be told to come again; clients of the OpenAI API do
+  /// not wait for longer.
+  static let retrySeconds = 1...60
   /// For measuring only: what decides about drafts instead of the model. Nil in every server.
   public var acceptanceCoin: AcceptanceCoin?
 

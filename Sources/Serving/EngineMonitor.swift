@@ -40,9 +40,10 @@ package final class EngineMonitor: Sendable {
   /// Takes room for decode steps of up to so many rows, so that recording them takes none.
   func reserve(rows: Int) { state.withLock { $0.stepCosts.reserveCapacity(rows) } }
 
-  func recordPrompt(tokens: Int, cached: Int) {
+  func recordPrompt(tokens: Int, queried: Int, cached: Int) {
     state.withLock {
       $0.promptTokens += tokens
+      $0.queriedPromptTokens += queried
       $0.cachedPromptTokens += cached
     }
   }

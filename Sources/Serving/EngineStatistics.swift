@@ -49,8 +49,10 @@ public struct EngineStatistics: Sendable, Equatable {
   public package(set) var freePages = 0
   public package(set) var cachedPages = 0
 
-  /// Tokens of prompts that were asked for, and those among them that were found in the cache.
+  /// Tokens of prompts that were asked for, those among them that were looked up in the cache, and
+  /// those that were found there.
   public package(set) var promptTokens = 0
+  public package(set) var queriedPromptTokens = 0
   public package(set) var cachedPromptTokens = 0
   /// Rows of prompts (and of preempted sequences) that were computed.
   public package(set) var prefilledTokens = 0

@@ -29,11 +29,14 @@ public struct GenerationRequest: Sendable {
   public var client: Int
   /// Only requests with the same salt share latents, so that tenants cannot observe each other.
   public var cacheSalt: String?
+  /// Whether it may find what others left in the prefix cache, and leaves there what it computes.
+  public var usesPrefixCache: Bool
 
   public init(
     prompt: [Int32], sampling: SamplingParameters, choice: Int = 0, maxTokens: Int,
     stopTokens: Set<Int32> = [], logprobs: Int? = nil, promptLogprobs: Int? = nil,
-    priority: Int = 0, client: Int = 0, cacheSalt: String? = nil
+    priority: Int = 0, client: Int = 0, cacheSalt: String? = nil,
+    usesPrefixCache: Bool = true
   ) {
     self.prompt = prompt
     self.sampling = sampling
@@ -45,6 +48,7 @@ public struct GenerationRequest: Sendable {
     self.priority = priority
     self.client = client
     self.cacheSalt = cacheSalt
+    self.usesPrefixCache = usesPrefixCache
   }
 
   /// Positions that need a latent: the last generated token is never fed back.
@@ -76,8 +80,8 @@ public enum GenerationEvent: Sendable, Equatable {
 public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Prompt and answer together exceed the positions of one sequence.
   case contextExceeded(prompt: Int, maxTokens: Int, limit: Int)
-  /// As many requests wait as may wait.
-  case queueFull(limit: Int)
+  /// As many requests wait as may wait. After so many seconds there should be room.
+  case queueFull(limit: Int, retrySeconds: Int)
   /// The engine has lost its state and computes nothing any more.
   case engineFailed
 
@@ -86,7 +90,7 @@ public enum ServingError: Error, Equatable, Sendable, CustomStringConvertible {
     case .contextExceeded(let prompt, let maxTokens, let limit):
       "the prompt has \(prompt) tokens and \(maxTokens) were asked for, the context is \(limit)"
     case .engineFailed: "the engine has failed"
-    case .queueFull(let limit): "\(limit) requests are already waiting"
+    case .queueFull(let limit, _): "\(limit) requests are already waiting"
     }
   }
 }

@@ -10,8 +10,10 @@ import Synchronization
 /// The weights and configuration of one model. It owns the mapping: views it hands out are valid
 /// while it lives.
 public final class Checkpoint: Sendable {
-  /// The parsed `config.json`.
+  /// The parsed `config.json`, or what another file says in its words.
   public let configuration: JSONValue
+  /// Where that stands.
+  public let configurationSource: ConfigurationSource
   /// All tensors in the order of files and of bytes within a file.
   public let tensors: [StoredTensor]
 
@@ -24,7 +26,8 @@ public final class Checkpoint: Sendable {
   static let scaleSuffix = "_scale_inv"
 
   init(
-    configuration: JSONValue, files: [MappedFile], tensors: [StoredTensor]
+    configuration: JSONValue, source: ConfigurationSource, files: [MappedFile],
+    tensors: [StoredTensor]
   ) throws(WeightsError) {
     var positions: [String: Int] = [:]
     for (position, tensor) in tensors.enumerated() {
@@ -34,6 +37,7 @@ public final class Checkpoint: Sendable {
       }
     }
     self.configuration = configuration
+    configurationSource = source
     self.files = files
     self.tensors = tensors
     self.positions = positions

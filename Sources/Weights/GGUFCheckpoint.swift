@@ -93,9 +93,10 @@ public final class GGUFModel: Sendable {
       }
     }
     Self.dropJoinedUpProjections(&tensors)
-    let configuration = try GGUFConfiguration(metadata, tensors).json()
+    let configuration = GGUFConfiguration(metadata, tensors)
     return try Checkpoint(
-      configuration: configuration, files: files.map(\.mapping), tensors: tensors)
+      configuration: try configuration.json(), source: configuration.source,
+      files: files.map(\.mapping), tensors: tensors)
   }
 
   /// What one tensor of the file is in the published layout.

@@ -18,7 +18,8 @@ extension Checkpoint {
     let index = "model.safetensors.index.json"
     if FileReader.exists("\(directory)/\(whole)") || !FileReader.exists("\(directory)/\(index)") {
       let (file, tensors) = try mapSafetensors(whole, in: directory)
-      return try Checkpoint(configuration: configuration, files: [file], tensors: tensors)
+      return try Checkpoint(
+        configuration: configuration, source: .directory, files: [file], tensors: tensors)
     }
     let shards = try ShardIndex(
       readJSON(index, in: directory, limit: WeightsLimits.indexBytes), file: index)
@@ -29,7 +30,8 @@ extension Checkpoint {
       files.append(file)
       tensors.append(contentsOf: found)
     }
-    let checkpoint = try Checkpoint(configuration: configuration, files: files, tensors: tensors)
+    let checkpoint = try Checkpoint(
+      configuration: configuration, source: .directory, files: files, tensors: tensors)
     for (name, file) in shards.assignments where checkpoint.tensor(named: name)?.file != file {
       throw .malformedTensor(file: index, tensor: name, reason: "is not in \(file)")
     }

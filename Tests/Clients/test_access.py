@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
@@ -67,6 +68,27 @@ class Access(unittest.TestCase):
         self.assertEqual(self.status(server), 401)
         self.assertEqual(self.status(server, "/health"), 200)
         self.assertNotIn("sk-", server.stop())
+
+    def test_no_body_is_taken_without_a_key(self):
+        server = self.start(HADAL_API_KEYS="sk-alice")
+        body = self.folder / "body"
+        body.write_bytes(b" " * (6 << 20))
+        # curl asks for leave when it may, and otherwise begins to send.
+        for expect in ("Expect: 100-continue", "Expect:"):
+            for path, key, status in (
+                    ("/v1/completions", "sk-none", 401), ("/nowhere", "sk-alice", 404),
+                    ("/v1/models", "sk-alice", 405), ("/v1/completions", "sk-alice", 400)):
+                with self.subTest(expect=expect, path=path, key=key):
+                    run = subprocess.run(
+                        ["curl", "-sS", "-v", "--data-binary", f"@{body}", "-H", expect,
+                         "-H", f"Authorization: Bearer {key}",
+                         "-H", "Content-Type: application/json", server.url + path],
+                        capture_output=True, text=True, timeout=60)
+                    self.assertEqual(run.returncode, 0, run.stderr)
+                    self.assertIn(f"< HTTP/1.1 {status} ", run.stderr)
+                    self.assertTrue(json.loads(run.stdout)["error"]["message"])
+                    leave = status == 400 and expect != "Expect:"
+                    self.assertEqual("< HTTP/1.1 100 " in run.stderr, leave)
 
     def test_keys_are_reloaded(self):
         path = self.key_file("alice:sk-alice\n")

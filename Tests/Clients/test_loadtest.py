@@ -254,13 +254,14 @@ class KnownServer(unittest.TestCase):
 class Refused(unittest.TestCase):
     def test_options(self):
         for arguments in (
-                ("--url", "https://127.0.0.1"), ("--url", "127.0.0.1:80"), ("--url", "http://h?q"),
+                ("--url", "https://"), ("--url", "127.0.0.1:80"), ("--url", "http://h?q"),
                 ("--rate", "0"), ("--rate", "nan"), ("--concurrency", "0"),
                 ("--rate", "1", "--concurrency", "1"), ("--requests", "0"),
                 ("--prompt-tokens", "0"), ("--max-tokens", "9-3"), ("--shared-prefix", "1.5"),
                 ("--turns", "0"), ("--token-ids", "100"), ("--header", "no colon"),
                 ("--header", "Host: x"), ("--header", "X: a\r\nY: b"), ("--goal-ttft", "-1"),
-                ("--arrivals", "never"), ("--timeout", "inf")):
+                ("--arrivals", "never"), ("--timeout", "inf"), ("--insecure",), ("--ca", "x.pem"),
+                ("--url", "https://h", "--insecure", "--ca", "x.pem")):
             result = subprocess.run(
                 [os.environ["HADAL"], "loadtest", "--url", "http://127.0.0.1:9", *arguments],
                 capture_output=True, text=True, timeout=60)

@@ -166,6 +166,22 @@ class Completions(ClientTest):
         self.assertEqual(len(choice.token_ids), 12)
         self.assertEqual(choice.logprobs.tokens, [f"token_id:{t}" for t in choice.token_ids])
 
+    def test_llama_server_extensions(self):
+        def ask(**body):
+            return self.complete(extra_body={"ignore_eos": True} | body)
+
+        self.assertEqual(ask(max_tokens=None, n_predict=3).usage.completion_tokens, 3)
+        # As many tokens as fit, and not the 16 of whoever says nothing.
+        answer = self.complete(max_tokens=None, extra_body={"n_predict": -1})
+        self.assertGreater(answer.usage.completion_tokens, 16)
+        prompt = uuid.uuid4().hex * 8
+        cached = [
+            ask(prompt=prompt, n_predict=1, max_tokens=None, cache_prompt=cache
+                ).usage.prompt_tokens_details.cached_tokens
+            for cache in (False, True, False, True)]
+        self.assertEqual(cached[:3], [0, 0, 0])
+        self.assertGreater(cached[3], 0)
+
 
 class Metrics(ClientTest):
     def scrape(self):

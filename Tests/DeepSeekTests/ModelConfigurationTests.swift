@@ -98,8 +98,8 @@ struct ModelConfigurationTests {
     do {
       _ = try ModelConfiguration(json)
       return nil
-    } catch .configuration(let key, let reason) {
-      return reason.isEmpty ? nil : key
+    } catch .configuration(let file, let key, let reason) {
+      return reason.isEmpty || file != "config.json" ? nil : key
     } catch {
       return nil
     }

@@ -14,14 +14,14 @@ private final class Listener: RequestHandler {
 
   init(_ inner: @escaping @Sendable (Request, Responder) -> Void) { self.inner = inner }
 
-  func handle(_ request: Request, _ responder: Responder) {
+  func handle(_ request: Request, _ responder: Responder) -> BodyHandler? {
     responder.addHeader("X-Layer", "yes")
     responder.onEnd = { [weak self] end in
       guard let self else { return }
       ends.withLock { $0.append(end) }
       news.signal()
     }
-    inner(request, responder)
+    return { [inner] in inner($0, responder) }
   }
 
   /// The next end; nil when none comes for ten seconds.

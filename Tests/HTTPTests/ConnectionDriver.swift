@@ -26,11 +26,17 @@ struct ConnectionDriver {
 
   var connection: Connection
   var transcript = Transcript()
+  /// The answer to requests whose body is not wanted.
+  let refusal: (Request) -> Response?
   let answer: (Request) -> Response?
 
-  init(limits: HTTPLimits = HTTPLimits(), answer: @escaping (Request) -> Response? = Self.echo) {
+  init(
+    limits: HTTPLimits = HTTPLimits(), refusal: @escaping (Request) -> Response? = { _ in nil },
+    answer: @escaping (Request) -> Response? = Self.echo
+  ) {
     connection = Connection(
       limits: limits, errorFormat: .plainText, peer: "test", time: { Self.time })
+    self.refusal = refusal
     self.answer = answer
   }
 
@@ -49,7 +55,14 @@ struct ConnectionDriver {
       case .send(let bytes):
         transcript.output += bytes
         pending += connection.didSend(bytes.count)
-      case .handle(let request):
+      case .handle(let head):
+        if let refusal = refusal(head) {
+          pending += connection.respond(refusal)
+        } else {
+          pending += connection.awaitBody()
+        }
+      case .refuse(let response, _): pending += connection.respond(response)
+      case .deliver(let request):
         transcript.requests.append(request)
         if let response = answer(request) { pending += connection.respond(response) }
       case .shutdownWrite: transcript.isShutDown = true

@@ -12,7 +12,9 @@ struct HTTPURLTests {
       ("HTTP://h:8080/v1/", "h", 8080, "/v1", "h:8080"), ("http://h:/a/b", "h", 80, "/a/b", "h"),
       ("http://127.0.0.1:1", "127.0.0.1", 1, "", "127.0.0.1:1"),
       ("http://[::1]:8080/v1", "::1", 8080, "/v1", "[::1]:8080"),
-      ("http://[::1]", "::1", 80, "", "[::1]"),
+      ("http://[::1]", "::1", 80, "", "[::1]"), ("https://h/v1", "h", 443, "/v1", "h"),
+      ("HTTPS://h:80", "h", 80, "", "h:80"), ("http://h:443", "h", 443, "", "h:443"),
+      ("https://[::1]:443", "::1", 443, "", "[::1]"),
     ] as [(String, String, UInt16, String, String)])
   func parts(_ text: String, host: String, port: UInt16, path: String, authority: String) throws {
     let url = try HTTPURL(text)
@@ -20,6 +22,7 @@ struct HTTPURLTests {
     #expect(url.port == port)
     #expect(url.path == path)
     #expect(url.authority == authority)
+    #expect(url.isSecure == text.lowercased().hasPrefix("https"))
     #expect(try HTTPURL(url.description) == url)
   }
 
@@ -33,12 +36,5 @@ struct HTTPURLTests {
     ])
   func refused(_ text: String) {
     #expect(throws: HTTPClientError.self) { try HTTPURL(text) }
-  }
-
-  @Test("https is refused by name")
-  func https() {
-    #expect(throws: HTTPClientError.invalidURL("https is not supported, only http")) {
-      try HTTPURL("https://h")
-    }
   }
 }

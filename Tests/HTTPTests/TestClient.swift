@@ -118,11 +118,13 @@ final class TestClient {
   }
 }
 
-/// A handler from a closure.
+/// A handler from a closure, which takes whole requests.
 struct ClosureHandler: RequestHandler {
   let body: @Sendable (Request, Responder) -> Void
 
-  func handle(_ request: Request, _ responder: Responder) { body(request, responder) }
+  func handle(_ head: Request, _ responder: Responder) -> BodyHandler? {
+    { body($0, responder) }
+  }
 }
 
 /// Values that arrive from other threads, awaited in order.

@@ -71,7 +71,12 @@ final class APIConnection {
       "\(method) \(path) HTTP/1.1\r\nHost: test\r\n"
       + (keepsAlive ? "" : "Connection: close\r\n")
       + "Content-Type: \(type)\r\nContent-Length: \(body.count)\r\n\r\n"
-    var rest = (Array(head.utf8) + body)[...]
+    try send(Array(head.utf8) + body)
+  }
+
+  /// Bytes as they are.
+  func send(_ bytes: [UInt8]) throws {
+    var rest = bytes[...]
     while !rest.isEmpty { rest = rest.dropFirst(try socket.send(rest) ?? 0) }
   }
 

@@ -51,6 +51,11 @@ struct RefusalTests {
     ("\"stop\": [null]", "stop"), ("\"stop_token_ids\": [265]", "stop_token_ids"),
     ("\"stop_token_ids\": 5", "stop_token_ids"), ("\"ignore_eos\": 1", "ignore_eos"),
     ("\"max_tokens\": -1", "max_tokens"), ("\"max_tokens\": 1e308", "max_tokens"),
+    ("\"n_predict\": -2", "n_predict"), ("\"n_predict\": 0", "n_predict"),
+    ("\"n_predict\": 1.5", "n_predict"),
+    ("\"n_predict\": 5, \"max_tokens\": 6", "n_predict"),
+    ("\"n_predict\": -1, \"max_tokens\": 6", "n_predict"),
+    ("\"cache_prompt\": 1", "cache_prompt"), ("\"cache_prompt\": \"no\"", "cache_prompt"),
     ("\"stream\": \"yes\"", "stream"),
     ("\"stream_options\": {\"include_usage\": true}", "stream_options"),
     ("\"stream\": true, \"stream_options\": {\"x\": 1}", "stream_options.x"),
@@ -100,6 +105,7 @@ struct RefusalTests {
     (.completion, "\"prompt\": \"\", \"add_special_tokens\": false", "prompt"),
     (.completion, "\"max_tokens\": 0", "max_tokens"),
     (.completion, "\"max_tokens\": 253", "max_tokens"),
+    (.completion, "\"n_predict\": 253", "n_predict"), (.chat, "\"n_predict\": 256", "n_predict"),
     (.completion, "\"max_tokens\": 9223372036854775807", "max_tokens"),
     (.completion, "\"logprobs\": 21", "logprobs"), (.completion, "\"logprobs\": true", "logprobs"),
     (.completion, "\"best_of\": 2", "best_of"), (.completion, "\"suffix\": \"x\"", "suffix"),
@@ -213,7 +219,7 @@ struct RefusalTests {
       "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
       "repetition_penalty", "seed", "n", "max_tokens", "logprobs", "top_logprobs", "best_of",
       "max_completion_tokens", "stop_token_ids", "logit_bias", "prompt", "min_tokens", "priority",
-      "cache_salt",
+      "cache_salt", "n_predict", "cache_prompt",
     ])
   func extremes(key: String) throws {
     let numbers = [

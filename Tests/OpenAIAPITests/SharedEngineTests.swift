@@ -61,6 +61,28 @@ struct SharedEngineTests {
     #expect((64..<100).contains(try #require(try cached(server, other))))
   }
 
+  @Test("a request may leave the cache alone: it finds nothing and leaves nothing")
+  func uncached() throws {
+    let service = try TestService()
+    let server = try TestServer(service.model)
+    let alone: JSONValue = ["cache_prompt": false]
+    func metric(_ name: String, _ labels: [String: String] = [:]) throws -> Double? {
+      while service.model.engine.stepAge != nil { usleep(1000) }
+      let text = String(decoding: try server.get("/metrics").body, as: UTF8.self)
+      return try PrometheusParser(text).value(name, labels)
+    }
+    #expect(try cached(server, alone) == 0)
+    #expect(try metric("hadal_kv_pages", ["state": "free"]) == 8)
+    #expect(try metric("vllm:prefix_cache_queries_total") == 0)
+    #expect(try cached(server, [:]) == 0, "nothing was left")
+    let before = service.alphabet.computed.load(ordering: .relaxed)
+    #expect(try cached(server, alone) == 0, "nothing was looked up")
+    #expect(service.alphabet.computed.load(ordering: .relaxed) - before >= 100)
+    #expect(try cached(server, ["cache_prompt": true]) ?? 0 > 0, "what was there still is")
+    #expect(try metric("vllm:prefix_cache_queries_total") == 200)
+    #expect(try metric("vllm:prompt_tokens_total") == 400)
+  }
+
   @Test("the second turn of a chat finds the first one's answer")
   func turns() throws {
     let server = try TestServer(try TestService().model)

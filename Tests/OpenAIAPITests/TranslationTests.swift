@@ -64,6 +64,14 @@ struct TranslationTests {
     Effect("\"return_token_ids\": true") { $0.output.tokenIDs },
     Effect("\"return_tokens_as_token_ids\": true") { $0.output.tokensAsIDs },
     Effect("\"max_tokens\": 5") { $0.prompts[0].maxTokens == 5 },
+    Effect("\"n_predict\": 5") { $0.prompts[0].maxTokens == 5 },
+    Effect("\"n_predict\": 5, \"max_tokens\": 5") { $0.prompts[0].maxTokens == 5 },
+    Effect("\"n_predict\": -1") {
+      $0.prompts[0].maxTokens + $0.prompts[0].tokens.count == TestService.contextLength
+    },
+    Effect("\"cache_prompt\": false") { !$0.engineRequest(ofChoice: 0).usesPrefixCache },
+    Effect("\"cache_prompt\": true") { $0.engineRequest(ofChoice: 0).usesPrefixCache },
+    Effect("") { $0.engineRequest(ofChoice: 0).usesPrefixCache },
     Effect("\"stream\": true") { $0.stream == StreamOptions() },
     Effect("\"stream\": true, \"stream_options\": {\"include_usage\": true}") {
       $0.stream?.includesUsage == true
@@ -109,6 +117,7 @@ struct TranslationTests {
     Effect("\"echo\": true, \"max_tokens\": 0, \"logprobs\": 20") {
       $0.output.echo && $0.prompts[0].maxTokens == 0 && $0.output.logprobs == 20
     },
+    Effect("\"echo\": true, \"n_predict\": 0") { $0.prompts[0].maxTokens == 0 },
     Effect("\"logprobs\": 0") { $0.output.logprobs == 0 },
     Effect("\"n\": 2, \"best_of\": 2") { $0.choicesPerPrompt == 2 },
     Effect("\"max_tokens\": 252") { $0.prompts[0].maxTokens == 252 },
@@ -162,6 +171,8 @@ struct TranslationTests {
     (expected.minP, expected.repetitionPenalty, expected.seed) = (0.05, 1.1, request.sampling.seed)
     #expect(request.sampling == expected)
     #expect(request.prompts[0].maxTokens == 33)
+    var open = try RequestTranslator(body.merging(["n_predict": -1]), model: model)
+    #expect(try open.chat().prompts[0].maxTokens > 33)
     var completion = try RequestTranslator(["prompt": "x"], model: model)
     #expect(try completion.completion().prompts[0].maxTokens == 16)
   }

@@ -132,7 +132,7 @@ struct EngineTests {
     while engine.stepAge == nil {}
     readers.append(try StreamReader(engine, request([2], 5)))
     readers.append(try StreamReader(engine, request([3], 5)))
-    #expect(throws: ServingError.queueFull(limit: 2)) {
+    #expect(throws: ServingError.queueFull(limit: 2, retrySeconds: 1)) {
       try StreamReader(engine, request([4], 5))
     }
     model.isHeld.store(false, ordering: .relaxed)

@@ -175,10 +175,10 @@ struct FairShareTests {
       }
     }
     for _ in 0..<14 { try submit(1) }
-    #expect(throws: ServingError.queueFull(limit: 14)) { try submit(1) }
+    #expect(throws: ServingError.queueFull(limit: 14, retrySeconds: 1)) { try submit(1) }
     try submit(2)
-    #expect(throws: ServingError.queueFull(limit: 14)) { try submit(2) }
+    #expect(throws: ServingError.queueFull(limit: 14, retrySeconds: 1)) { try submit(2) }
     try submit(3)
-    #expect(throws: ServingError.queueFull(limit: 16)) { try submit(4) }
+    #expect(throws: ServingError.queueFull(limit: 16, retrySeconds: 1)) { try submit(4) }
   }
 }

@@ -104,6 +104,7 @@ struct OneArithmeticWorkload {
     if oneIn(2) { request.logprobs = Int.random(in: 0...5, using: &g) }
     if oneIn(8) { request.promptLogprobs = Int.random(in: 0...3, using: &g) }
     if oneIn(8) { request.cacheSalt = "tenant" }
+    if oneIn(8) { request.usesPrefixCache = false }
     request.priority = Int.random(in: 0...1, using: &g)
     return request
   }

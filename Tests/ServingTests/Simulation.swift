@@ -196,7 +196,10 @@ final class Simulation {
           id: number, request: request, stream: stream, patience: patience(), isAlone: isAlone))
     } catch {
       let limit = [limits.queueLength, limits.clientQueueLength]
-      require(limit.contains { error == .queueFull(limit: $0) }, "\(error)")
+      let isFull = limit.contains { limit in
+        (1...60).contains { error == .queueFull(limit: limit, retrySeconds: $0) }
+      }
+      require(isFull, "\(error)")
       refused += 1
     }
   }
@@ -254,7 +257,7 @@ final class Simulation {
       client.answer == expected,
       "answered \(client.answer.tokens), not \(expected.tokens), to \(client.request)")
     require(client.cachedTokens < client.request.prompt.count, "nothing is left to compute")
-    if !limits.cachesPrefixes || client.isAlone {
+    if !limits.cachesPrefixes || !client.request.usesPrefixCache || client.isAlone {
       require(client.cachedTokens == 0, "found in the cache what is not to be there")
     }
     conversations.append((client.request.cacheSalt, client.request.prompt + client.answer.tokens))
@@ -293,6 +296,7 @@ final class Simulation {
       priority: Int.random(in: -1...1, using: &random),
       client: Int.random(in: 0..<3, using: &random),
       cacheSalt: salt)
+    request.usesPrefixCache = !chance(1, in: 12)
     if chance(1, in: 2) { request.stopTokens = Set(Self.text(1, &random)) }
     request.logprobs = [nil, nil, 0, 3].randomElement(using: &random)!
     request.promptLogprobs = chance(1, in: 12) ? Int.random(in: 0...2, using: &random) : nil

@@ -11,7 +11,7 @@ final class ClientConnection: @unchecked Sendable {
   private let onIdle: (ClientConnection) -> Void
   private let onEnd: (ClientConnection) -> Void
   /// Nil once ended.
-  private var socket: Socket?
+  private var transport: Transport?
   private var state: ClientConnectionState
   private var output = OutputBuffer()
   private var readSource: (any DispatchSourceRead)?
@@ -23,10 +23,11 @@ final class ClientConnection: @unchecked Sendable {
   /// Since when it is unused.
   private(set) var idleSince: DispatchTime = .distantFuture
 
-  /// Begins to connect for a first request. `onIdle` is called before each last event that leaves
-  /// the connection to another request, `onEnd` when the socket is closed.
+  /// Begins to connect for a first request, through a TLS session if there is one. `onIdle` is
+  /// called before each last event that leaves the connection to another request, `onEnd` when the
+  /// socket is closed.
   init(
-    to address: SocketAddress, queue: DispatchQueue, limits: HTTPClientLimits,
+    to address: SocketAddress, tls: TLSSession?, queue: DispatchQueue, limits: HTTPClientLimits,
     request: [UInt8], exchange: HTTPExchange, onIdle: @escaping (ClientConnection) -> Void,
     onEnd: @escaping (ClientConnection) -> Void
   ) throws(PlatformError) {
@@ -34,7 +35,7 @@ final class ClientConnection: @unchecked Sendable {
     self.onIdle = onIdle
     self.onEnd = onEnd
     self.exchange = exchange
-    socket = try Socket.startConnecting(to: address)
+    transport = Transport(try Socket.startConnecting(to: address), tls: tls)
     state = ClientConnectionState(
       limits: limits, request: request, answersHead: exchange.answersHead)
     exchange.connection = self
@@ -110,46 +111,76 @@ final class ClientConnection: @unchecked Sendable {
   /// come at one time, Dispatch tells of both by one event and of nothing after it.
   private func receive() {
     do throws(PlatformError) {
-      while let bytes = try socket?.receive(upTo: Self.readSize) {
-        perform(state.receive(bytes))
+      while transport?.wantsInput == true,
+        let arrival = try transport?.receive(upTo: Self.readSize)
+      {
+        take(arrival)
       }
     } catch {
       abort(HTTPClientError(error))
     }
+    sendOutput()
+  }
+
+  private func take(_ arrival: Transport.Arrival) {
+    switch arrival.ending {
+    case .torn: return abort(tornError)
+    case .plainHTTP: return abort(.tls("the server does not speak TLS at this port"))
+    case nil, .orderly: break
+    }
+    if state.isConnecting, transport?.isHandshaking == false { connected() }
+    if !arrival.bytes.isEmpty { perform(state.receive(arrival.bytes)) }
+    if arrival.ending == .orderly { perform(state.receive([])) }
+  }
+
+  private var tornError: HTTPClientError {
+    switch transport?.failure {
+    case .certificate(let reason): .certificate(reason)
+    case .other(let reason): .tls(reason)
+    case nil where state.isConnecting: .tls("the server ended the connection in the handshake")
+    case nil: .closedEarly
+    }
+  }
+
+  /// Requests can be sent.
+  private func connected() {
+    if let exchange { deadline = exchange.deadline }
+    perform(state.connected())
   }
 
   /// The socket takes bytes: for the first time when the connection is there, or again.
   private func becameWritable() {
-    if state.isConnecting {
+    if readSource == nil {
       do throws(PlatformError) {
-        try socket?.finishConnecting()
+        try transport?.socket.finishConnecting()
       } catch {
         return abort(HTTPClientError(error))
       }
-      if let exchange { deadline = exchange.deadline }
-      perform(state.connected())
+      if transport?.failure != nil { return abort(tornError) }
+      if transport?.isHandshaking == false { connected() }
       watchReading()
     }
     sendOutput()
   }
 
   private func sendOutput() {
-    while !output.isEmpty {
-      do throws(PlatformError) {
-        guard let count = try socket?.send(output.unsent) else { return watchWriting() }
+    do throws(PlatformError) {
+      guard try transport?.flush() != false else { return watchWriting() }
+      while !output.isEmpty {
+        guard let count = try transport?.send(output.unsent) else { return watchWriting() }
         output.dropFirst(count)
         state.didSend(count)
-      } catch {
-        output.removeAll()
-        state.sendFailed(HTTPClientError(error))
       }
+    } catch {
+      output.removeAll()
+      state.sendFailed(HTTPClientError(error))
     }
     writeSource?.cancel()
     writeSource = nil
   }
 
   private func watchReading() {
-    guard let socket else { return }
+    guard let socket = transport?.socket else { return }
     let source = DispatchSource.makeReadSource(fileDescriptor: socket.raw, queue: queue)
     source.setEventHandler { [weak self] in self?.receive() }
     source.setCancelHandler { withExtendedLifetime(socket) {} }
@@ -158,7 +189,7 @@ final class ClientConnection: @unchecked Sendable {
   }
 
   private func watchWriting() {
-    guard let socket, writeSource == nil else { return }
+    guard let socket = transport?.socket, writeSource == nil else { return }
     let source = DispatchSource.makeWriteSource(fileDescriptor: socket.raw, queue: queue)
     source.setEventHandler { [weak self] in self?.becameWritable() }
     source.setCancelHandler { withExtendedLifetime(socket) {} }
@@ -167,7 +198,8 @@ final class ClientConnection: @unchecked Sendable {
   }
 
   private func end() {
-    socket = nil
+    transport?.farewell()
+    transport = nil
     output.removeAll()
     readSource?.cancel()
     writeSource?.cancel()

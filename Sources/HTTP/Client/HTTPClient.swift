@@ -31,6 +31,7 @@ public final class HTTPExchange: @unchecked Sendable {
 public final class HTTPClient: @unchecked Sendable {
   private let url: HTTPURL
   private let address: SocketAddress
+  private let authorities: TLSAuthorities?
   private let queue: DispatchQueue
   private let limits: HTTPClientLimits
   private let timeouts: HTTPClientTimeouts
@@ -42,12 +43,17 @@ public final class HTTPClient: @unchecked Sendable {
   public private(set) var connectionCount = 0
 
   /// A client that looks its server's address up and connects to it when there is a request.
-  /// - Parameter queue: serial; all calls must come from it, and all events come on it.
+  /// - Parameters:
+  ///   - authorities: whom an `https` server's certificate must come from; of no use otherwise.
+  ///   - queue: serial; all calls must come from it, and all events come on it.
   public init(
-    url: HTTPURL, queue: DispatchQueue, limits: HTTPClientLimits = HTTPClientLimits(),
+    url: HTTPURL, authorities: TLSAuthorities? = nil, queue: DispatchQueue,
+    limits: HTTPClientLimits = HTTPClientLimits(),
     timeouts: HTTPClientTimeouts = HTTPClientTimeouts()
   ) throws(PlatformError) {
+    precondition(!url.isSecure || authorities != nil, "https without authorities")
     self.url = url
+    self.authorities = authorities
     self.queue = queue
     self.limits = limits
     self.timeouts = timeouts
@@ -104,9 +110,10 @@ public final class HTTPClient: @unchecked Sendable {
   }
 
   private func connect(_ bytes: [UInt8], _ exchange: HTTPExchange) {
+    let tls = url.isSecure ? authorities.map { TLSSession($0, host: url.host) } : nil
     do throws(PlatformError) {
       let connection = try ClientConnection(
-        to: address, queue: queue, limits: limits, request: bytes, exchange: exchange,
+        to: address, tls: tls, queue: queue, limits: limits, request: bytes, exchange: exchange,
         onIdle: { [weak self] in self?.idle.append($0) },
         onEnd: { [weak self] in self?.connections[ObjectIdentifier($0)] = nil })
       connections[ObjectIdentifier(connection)] = connection

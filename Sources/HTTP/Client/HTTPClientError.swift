@@ -17,6 +17,10 @@ public enum HTTPClientError: Error, Equatable, Sendable, CustomStringConvertible
   case reset
   /// The server ended the connection before the answer was complete.
   case closedEarly
+  /// The server's certificate is not believed; the text says why.
+  case certificate(String)
+  /// Any other failure of TLS.
+  case tls(String)
   /// The answer breaks HTTP/1.1 (RFC 9112); the text says how.
   case malformed(String)
   /// The answer is larger than the client's limits.
@@ -32,6 +36,8 @@ public enum HTTPClientError: Error, Equatable, Sendable, CustomStringConvertible
     case .refused: "connection refused"
     case .reset: "connection reset"
     case .closedEarly: "connection closed before the answer was complete"
+    case .certificate(let reason): "the server's certificate is not accepted: \(reason)"
+    case .tls(let reason): "TLS: \(reason)"
     case .malformed(let reason): "malformed answer: \(reason)"
     case .tooLarge(let reason): "answer too large: \(reason)"
     case .network(let error): "\(error)"

@@ -88,6 +88,8 @@ public struct LatencyGoals: Sendable, Equatable {
 public struct LoadPlan: Sendable {
   /// The server; its path may or may not end in `/v1`.
   public var url: HTTPURL
+  /// Of an `https` server's certificate.
+  public var trust = TLSTrust.system
   public var pace = LoadPace()
   public var traffic = LoadTraffic()
   public var goals = LatencyGoals()

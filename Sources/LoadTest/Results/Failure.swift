@@ -9,6 +9,9 @@ package enum Failure: Hashable, Sendable {
   case connectionRefused
   case connectionReset
   case closedEarly
+  /// The server's certificate is not believed.
+  case certificate
+  case tls
   case connectTimeout
   case timeout
   /// Any other trouble of the network.
@@ -31,6 +34,8 @@ package enum Failure: Hashable, Sendable {
     case .timeout: self = .timeout
     case .refused: self = .connectionRefused
     case .reset: self = .connectionReset
+    case .certificate: self = .certificate
+    case .tls: self = .tls
     case .closedEarly: self = .closedEarly
     case .malformed: self = .malformedHTTP
     case .tooLarge: self = .tooLarge
@@ -46,6 +51,8 @@ package enum Failure: Hashable, Sendable {
     case .status(let status): "status_\(status)"
     case .connectionRefused: "connection_refused"
     case .connectionReset: "connection_reset"
+    case .certificate: "certificate"
+    case .tls: "tls"
     case .closedEarly: "closed_early"
     case .connectTimeout: "connect_timeout"
     case .timeout: "timeout"
@@ -63,6 +70,7 @@ package enum Failure: Hashable, Sendable {
   var label: String {
     switch self {
     case .status(let status): "status \(status)"
+    case .tls: "TLS"
     case .malformedHTTP: "malformed HTTP"
     case .missingDone: "stream without [DONE]"
     case .errorEvent: "error within a stream"

@@ -55,10 +55,17 @@ public final class LoadTestRun: @unchecked Sendable {
   ) throws(LoadTestError) {
     self.plan = plan
     self.onProgress = onProgress
+    var authorities: TLSAuthorities?
+    do throws(TLSError) {
+      authorities = plan.url.isSecure ? try TLSAuthorities(plan.trust) : nil
+    } catch {
+      throw .tls(error)
+    }
     do throws(PlatformError) {
       // Dispatch traps when it cannot open the files it needs.
       try FileDescriptor.allow(plan.pace.connections + LoadLimits.otherDescriptors)
-      client = try HTTPClient(url: plan.url, queue: queue, timeouts: plan.timeouts)
+      client = try HTTPClient(
+        url: plan.url, authorities: authorities, queue: queue, timeouts: plan.timeouts)
     } catch {
       throw .platform(error)
     }

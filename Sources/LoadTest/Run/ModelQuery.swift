@@ -29,6 +29,7 @@ final class ModelQuery: @unchecked Sendable {
     queue.async { self.client.send(self.request) { self.receive($0) } }
     end.wait()
     let (status, body, failure) = queue.sync { (self.status, self.body, self.failure) }
+    if let failure, case .certificate = failure { throw .untrusted(reason: "\(failure)") }
     if let failure { throw .noModel(reason: failure.description) }
     guard status == 200 else { throw .noModel(reason: "status \(status)") }
     let limits = JSONLimits(bytes: LoadLimits.answerBytes, depth: LoadLimits.jsonDepth)

@@ -16,8 +16,8 @@ public struct AccessPolicy: Sendable {
   public init() {}
 }
 
-/// Checks each request before it is routed. `/health` is open to everybody: those who watch a
-/// server need no key.
+/// Checks each request by its head, before it is routed and before its body is read. `/health` is
+/// open to everybody: those who watch a server need no key.
 public final class AccessControl: RequestHandler {
   private let policy: AccessPolicy
   private let keys: Mutex<APIKeys>
@@ -40,18 +40,19 @@ public final class AccessControl: RequestHandler {
   /// Takes other keys from the next request on; requests that were let in go on.
   public func replace(_ keys: APIKeys) { self.keys.withLock { $0 = keys } }
 
-  public func handle(_ request: Request, _ responder: Responder) {
+  public func handle(_ request: Request, _ responder: Responder) -> BodyHandler? {
     for (name, value) in policy.origins.fields(for: request.headers) {
       responder.addHeader(name, value)
     }
     if policy.origins.isPreflight(request.method, request.headers) {
       responder.send(policy.origins.preflight(request.headers))
-      return
+      return nil
     }
     do throws(APIError) {
-      next.handle(request, responder, try admit(request, responder))
+      return next.handle(request, responder, try admit(request, responder))
     } catch {
       responder.send(error.response)
+      return nil
     }
   }
 

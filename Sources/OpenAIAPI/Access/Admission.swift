@@ -7,7 +7,9 @@ import Synchronization
 /// Answers requests that were let in.
 public protocol AdmittedRequestHandler: Sendable {
   /// As `RequestHandler.handle`; the admission is kept until the answer is complete.
-  func handle(_ request: Request, _ responder: Responder, _ admission: Admission)
+  func handle(
+    _ head: Request, _ responder: Responder, _ admission: Admission
+  ) -> BodyHandler?
 }
 
 /// Ends with its last reference, which may go on any thread: what was reserved and not used is

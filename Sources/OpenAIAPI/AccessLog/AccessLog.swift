@@ -50,7 +50,7 @@ public struct AccessLog: RequestHandler {
     self.clock = clock
   }
 
-  public func handle(_ request: Request, _ responder: Responder) {
+  public func handle(_ request: Request, _ responder: Responder) -> BodyHandler? {
     let record = RequestRecord(
       request, id: RequestID.of(request), begun: clock(), keepsTexts: sink?.logsTexts == true)
     let route = RequestCounts.route(request.path)
@@ -63,7 +63,7 @@ public struct AccessLog: RequestHandler {
       Self.write(
         AccessLogLine.json(record, end, time: sink.time(), now: clock()), to: sink)
     }
-    inner.handle(request, responder)
+    return inner.handle(request, responder)
   }
 
   /// The same for what the HTTP layer refuses by itself.

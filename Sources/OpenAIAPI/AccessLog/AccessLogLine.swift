@@ -21,6 +21,7 @@ enum AccessLogLine {
     line["status"] = .integer(end.status ?? clientGoneStatus)
     line["bytes"] = .integer(end.bodyBytes)
     line["duration_seconds"] = .double(seconds(from: record.begun, to: now))
+    if let reason = end.refusal { line["error"] = text(reason) }
     if end.isClientGone { line["client_gone"] = true }
     if let name = end.clientName { line["key"] = text(name) }
     if let agent = record.userAgent { line["user_agent"] = text(agent) }

@@ -24,7 +24,9 @@ public struct ServiceRoutes: AdmittedRequestHandler {
 
   private static let operationPaths: Set<String> = ["/health", "/ready", "/metrics"]
 
-  public func handle(_ request: Request, _ responder: Responder, _ admission: Admission) {
+  public func handle(
+    _ request: Request, _ responder: Responder, _ admission: Admission
+  ) -> BodyHandler? {
     if service.isDraining { responder.closeAfterAnswer() }
     do throws(APIError) {
       let isOperation = Self.operationPaths.contains(request.path)
@@ -40,11 +42,12 @@ public struct ServiceRoutes: AdmittedRequestHandler {
         responder.send(try answer(request, nothing))
       default:
         guard let api = service.api else { throw Self.loading }
-        api.handle(request, responder, admission)
+        return api.handle(request, responder, admission)
       }
     } catch {
       responder.send(error.response)
     }
+    return nil
   }
 
   private func answer(_ request: Request, _ response: Response) throws(APIError) -> Response {

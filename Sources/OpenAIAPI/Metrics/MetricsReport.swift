@@ -13,8 +13,7 @@ package struct MetricsReport {
   init(_ model: ServedModel, host: HostMetrics) {
     let engine = model.engine
     self.init(
-      modelName: model.name, statistics: engine.statistics, experts: engine.expertStatistics,
-      cachesPrefixes: engine.limits.cachesPrefixes)
+      modelName: model.name, statistics: engine.statistics, experts: engine.expertStatistics)
     let answers = model.answers.current
     addAnswers(answers)
     addSpans(answers.spans)
@@ -26,13 +25,12 @@ package struct MetricsReport {
   }
 
   package init(
-    modelName: String, statistics: EngineStatistics, experts: [ExpertStatistics],
-    cachesPrefixes: Bool
+    modelName: String, statistics: EngineStatistics, experts: [ExpertStatistics]
   ) {
     // vLLM numbers its engines; there is one here.
     output = PrometheusText(labels: [("model_name", modelName), ("engine", "0")])
     addQueue(statistics)
-    addTokens(statistics, cachesPrefixes: cachesPrefixes)
+    addTokens(statistics)
     addLatencies(statistics)
     addSpeculation(statistics)
     addSteps(statistics.stepCosts)
@@ -66,7 +64,7 @@ package struct MetricsReport {
       "Sequences that gave up their pages and were computed again.", Double(s.preemptions))
   }
 
-  private mutating func addTokens(_ s: EngineStatistics, cachesPrefixes: Bool) {
+  private mutating func addTokens(_ s: EngineStatistics) {
     output.add(
       "vllm:prompt_tokens_total", .counter, "Tokens of prompts, cached ones included.",
       Double(s.promptTokens))
@@ -90,7 +88,7 @@ package struct MetricsReport {
       Double(s.prefilledTokens))
     output.add(
       "vllm:prefix_cache_queries_total", .counter, "Tokens looked up in the prefix cache.",
-      cachesPrefixes ? Double(s.promptTokens) : 0)
+      Double(s.queriedPromptTokens))
     output.add(
       "vllm:prefix_cache_hits_total", .counter, "Tokens found in the prefix cache.",
       Double(s.cachedPromptTokens))

@@ -27,8 +27,10 @@ struct LoadTestCommand: ParsableCommand {
       Ctrl-C ends a run early and still reports; a second one exits at once.
       """)
 
-  @Option(help: "The server: http://HOST:PORT, with or without /v1.")
+  @Option(help: "The server: http://HOST:PORT or https://HOST, with or without /v1.")
   var url: String
+
+  @OptionGroup(title: "Server's certificate (https)") var trust: LoadTrustOptions
 
   @OptionGroup(title: "Load") var pace: LoadPaceOptions
   @OptionGroup(title: "Requests") var traffic: LoadTrafficOptions
@@ -42,10 +44,14 @@ struct LoadTestCommand: ParsableCommand {
   var report: String?
 
   func validate() throws {
+    let isSecure: Bool
     do throws(HTTPClientError) {
-      _ = try HTTPURL(url)
+      isSecure = try HTTPURL(url).isSecure
     } catch {
       throw ValidationError("--url: \(error)")
+    }
+    guard isSecure || trust.trust == .system else {
+      throw ValidationError("--ca and --insecure need a URL that begins with https://")
     }
   }
 
@@ -55,6 +61,7 @@ struct LoadTestCommand: ParsableCommand {
     pace.apply(to: &plan, seed: seed)
     try traffic.apply(to: &plan, seed: seed)
     goals.apply(to: &plan)
+    plan.trust = trust.trust
     let progress = ProgressLine()
     let test = try LoadTestRun(plan) { progress.show($0) }
     let interrupt = Interrupt(test)

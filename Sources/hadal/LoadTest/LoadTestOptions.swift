@@ -15,6 +15,26 @@ extension ArrivalKind: ExpressibleByArgument {}
 
 extension LoadTraffic.Endpoint: ExpressibleByArgument {}
 
+/// What the server's certificate must lead to.
+struct LoadTrustOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Certificates (PEM) of which one must have signed it. Default: the system's authorities.",
+      valueName: "file"))
+  var ca: String?
+
+  @Flag(help: "Believe whoever answers.")
+  var insecure = false
+
+  func validate() throws {
+    guard ca == nil || !insecure else {
+      throw ValidationError("--ca and --insecure exclude each other")
+    }
+  }
+
+  var trust: TLSTrust { insecure ? .anybody : ca.map { .file($0) } ?? .system }
+}
+
 /// When requests are sent.
 struct LoadPaceOptions: ParsableArguments {
   @Option(help: "Clients that each send their next request when they have an answer. [8]")

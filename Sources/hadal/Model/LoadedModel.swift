@@ -50,7 +50,8 @@ struct PlannedModel {
       prefillChunk: options.prefillChunk,
       contextLength: min(configuration.maxPositions, pageCount * LatentStorage.tokensPerPage),
       pageCount: pageCount, targetStepSeconds: options.targetStepMs / 1000,
-      speculation: try Self.speculation(mtp, configuration),
+      speculation: try Self.speculation(
+        mtp, configuration, source: checkpoint.configurationSource),
       cachesPrefixes: !options.noPrefixCache)
     limits.acceptanceCoin = coin
     self.limits = limits
@@ -73,14 +74,14 @@ struct PlannedModel {
 
   /// What was asked for, as far as the model has an MTP module to do it with.
   private static func speculation(
-    _ wanted: Speculation, _ c: ModelConfiguration
+    _ wanted: Speculation, _ c: ModelConfiguration, source: ConfigurationSource
   ) throws -> Speculation {
     if c.mtpLayerCount > 0 { return wanted }
     if case .fixed(let depth) = wanted {
       throw CommandError(
         """
         --mtp \(depth) needs an MTP module, which this model does not have \
-        (config.json: num_nextn_predict_layers is 0)
+        (\(source.file): \(source.name(of: "num_nextn_predict_layers")) is 0)
         """)
     }
     return .off

@@ -36,12 +36,15 @@ final class TestCertificates: Sendable {
       "-addext", "basicConstraints=critical,CA:TRUE")
   }
 
-  /// `name`.pem and `name`.key for localhost, signed by an authority.
-  func sign(_ name: String, by authority: String, key: [String] = elliptic, days: Int = 30) throws {
+  /// `name`.pem and `name`.key for localhost or other names, signed by an authority.
+  func sign(
+    _ name: String, by authority: String, key: [String] = elliptic, days: Int = 30,
+    names: String = "DNS:localhost,IP:127.0.0.1"
+  ) throws {
     try openssl(
       ["req", "-new"] + key + [
         "-nodes", "-subj", "/CN=\(name)", "-keyout", path("\(name).key"), "-out",
-        path("\(name).csr"), "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        path("\(name).csr"), "-addext", "subjectAltName=\(names)",
       ])
     try openssl(
       "x509", "-req", "-in", path("\(name).csr"), "-CA", path("\(authority).pem"), "-CAkey",
