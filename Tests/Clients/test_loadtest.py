@@ -117,7 +117,7 @@ class KnownServer(unittest.TestCase):
         # Seconds before the first token and between two; what the answer to a request waits for.
         self.server.first = self.server.gap = 0
         self.server.hold = lambda number: None
-        thread = threading.Thread(target=self.server.serve_forever)
+        thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(self.server.server_close)

@@ -150,7 +150,7 @@ extension ServerTests {
     try stuck.send("GET /stuck HTTP/1.1\r\nHost: h\r\n\r\n")
     #expect(await closed.next() == "/stuck")
     for _ in 0..<3 { #expect(try reader.chunk() == Array(": x\n\n".utf8)) }
-    try await see(server) { $0.openConnections == 1 }
+    try await until(server) { $0.openConnections == 1 }
     #expect(server.statistics.timedOut == [.send: 1])
     await stop(server)
   }
@@ -162,9 +162,9 @@ extension ServerTests {
     let half = [UInt8](repeating: 0x61, count: 1_900_000)
     let clients = try (0..<2).map { _ in try TestClient(port: port) }
     try clients[0].send(Array(head.utf8) + half)
-    try await see(server) { $0.heldBytes == half.count }
+    try await until(server) { $0.heldBytes == half.count }
     try clients[1].send(Array(head.utf8) + half)
-    try await see(server) { $0.refused[.memory] == 1 && $0.heldBytes == half.count }
+    try await until(server) { $0.refused[.memory] == 1 && $0.heldBytes == half.count }
     #expect(try get(TestClient(port: port)).status == 200)
     for client in clients { try? client.send([UInt8](repeating: 0x62, count: 100_000)) }
     #expect(try clients.map { try $0.answer().status } == [200, 503])

@@ -47,6 +47,6 @@ func stop(_ server: Server, after seconds: Double = 0) async {
 }
 
 /// Waits until a server's numbers are as they are to be: they come a moment after what they count.
-func see(_ server: Server, _ condition: (ServerStatistics) -> Bool) async throws {
+func until(_ server: Server, _ condition: (ServerStatistics) -> Bool) async throws {
   while !condition(server.statistics) { try await Task.sleep(for: .milliseconds(1)) }
 }
