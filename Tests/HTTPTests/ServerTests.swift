@@ -1,6 +1,7 @@
 // The server over real sockets on the loopback interface.
 
 import Dispatch
+import Glibc
 import HTTP
 import Platform
 import TestSupport
@@ -273,7 +274,12 @@ struct ServerTests {
   func stopping() async throws {
     let held = try HeldPort()
     let responders = Mailbox<Responder>()
-    let (server, port) = try serve(configured: { $0.port = held.port }) { request, responder in
+    let (server, port) = try serve(
+      configured: {
+        $0.port = held.port
+        $0.timeouts.linger = 0.1
+      }
+    ) { request, responder in
       if request.path == "/idle" { return Self.echo(request, responder) }
       responders.put(responder)
     }
@@ -288,7 +294,7 @@ struct ServerTests {
     server.stop(deadline: .now() + 600) { stopped.put(1) }
     #expect(try idle.rest().isEmpty)
     // The listener closes when every connection has been told.
-    while (try? TestClient(port: port)) != nil {}
+    while (try? TestClient(port: port)) != nil { usleep(1000) }
     responder.queue.async { responder.send(Response(status: 200)) }
     #expect(try running.answer().head.contains("\nConnection: close\n"))
     #expect(try running.rest().isEmpty)
