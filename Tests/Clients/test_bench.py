@@ -28,7 +28,7 @@ def rows(*arguments):
 class Output(unittest.TestCase):
     def test_every_combination_with_every_repetition(self):
         found = rows("--prompt", "20,40", "--generate", "8", "--depth", "0,70", "--batch", "1,3",
-                     "--repetitions", 2, "--threads", 1)
+                     "--repetitions", 2, "--threads", 1, "--no-limits")
         tests = [(row["depth"], row["batch"], row["test"], row["tokens"]) for row in found]
         self.assertEqual(tests, [
             (depth, batch, test, tokens) for depth in (0, 70) for batch in (1, 3)
@@ -43,7 +43,7 @@ class Output(unittest.TestCase):
         tokens, batch, repetitions = 24, 3, 2
         found = {row["mtp"]: row for row in rows(
             "--prompt", 0, "--generate", tokens, "--batch", batch, "--mtp", "off,2",
-            "--repetitions", repetitions)}
+            "--repetitions", repetitions, "--no-limits")}
         self.assertEqual(list(found), ["off", "2"])
         self.assertEqual(found["off"]["ratio_to_off"], [1, 1])
         plain, fixed = (found[mtp]["tokens_per_second"] for mtp in ("off", "2"))
@@ -64,7 +64,7 @@ class Output(unittest.TestCase):
 
     def test_table(self):
         result = hadal_bench("--prompt", 16, "--generate", 16, "--mtp", "auto,off",
-                             "--repetitions", 1)
+                             "--repetitions", 1, "--no-limits")
         lines = result.stdout.splitlines()
         self.assertIn("tokens/s", lines[0])
         for test in ("prompt 16", "generate 16"):
@@ -122,7 +122,8 @@ class Output(unittest.TestCase):
                 has_work = part["operation"] not in ("sampling", "other") and (
                     part["pass"], part["operation"]) != ("mtp", "latent scan")
                 self.assertEqual("gigabytes_per_second" in part, has_work)
-        table = hadal_bench("--profile", "--prompt", 0, "--generate", 8, "--repetitions", 1)
+        table = hadal_bench("--profile", "--no-limits", "--prompt", 0, "--generate", 8,
+                            "--repetitions", 1)
         self.assertIn("milliseconds of a step", table.stdout)
         self.assertIn("latent scan", table.stdout)
 
@@ -151,7 +152,7 @@ class Output(unittest.TestCase):
             for position in found["acceptance"]:
                 self.assertEqual(position["accepted"], chance * position["drafted"])
         table = hadal_bench("--acceptance", 0.5, "--prompt", 0, "--generate", 8,
-                            "--repetitions", 1).stdout
+                            "--repetitions", 1, "--no-limits").stdout
         self.assertIn("coin", table)
 
     def test_model_without_mtp_is_called_off(self):
@@ -164,7 +165,8 @@ class Output(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             text = pathlib.Path(folder) / "story.txt"
             text.write_text("Once upon a time there was a little fish. " * 9)
-            found = rows("--text", text, "--prompt", 300, "--generate", 4, "--repetitions", 1)
+            found = rows("--text", text, "--prompt", 300, "--generate", 4, "--repetitions", 1,
+                         "--no-limits")
             self.assertEqual([row["test"] for row in found], ["prompt", "generate"])
             text.write_text("")
             self.assertIn("empty", hadal_bench("--text", text).stderr)

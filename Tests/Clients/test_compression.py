@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import zlib
 
-from server import Server
+from server import PATIENCE, start
 
 PROMPT = {"prompt": "Once upon a time there was a", "temperature": 0}
 LIMIT = 8 << 20
@@ -19,11 +19,10 @@ LIMIT = 8 << 20
 class Compression(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server()
-        cls.addClassCleanup(cls.server.stop)
+        cls.server = start(cls)
 
     def post(self, body, path="/tokenize", **headers):
-        client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         client.request("POST", path, body, {"Content-Type": "application/json"} | fields)
         answer = client.getresponse()

@@ -9,7 +9,6 @@ runs already is named by SERVER_URL instead. Its model needs a tokenizer and a c
 import json
 import os
 import shlex
-import subprocess
 import unittest
 import urllib.request
 import uuid
@@ -17,37 +16,27 @@ import uuid
 import openai
 from prometheus_client.parser import text_string_to_metric_families
 
+from server import PATIENCE, PROMPT, Server
+
 URL = os.environ.get("SERVER_URL", "")
 MESSAGES = [{"role": "user", "content": "Tell me a story about a small bird."}]
-PROMPT = "Once upon a time there was a"
 
 
 def setUpModule():
     global URL
     if URL:
         return
-    arguments = shlex.split(os.environ.get("SERVER_ARGUMENTS", ""))
-    server = subprocess.Popen(
-        [os.environ["HADAL"], "serve", "--port", "0", "--access-log", "off", *arguments],
-        stdout=subprocess.PIPE, text=True)
-    unittest.addModuleCleanup(stop, server)
-    for line in server.stdout:
-        if line.startswith("Listening on "):
-            URL = line.split()[-1]
-            return
-    raise RuntimeError("the server did not start")
-
-
-def stop(server):
-    server.terminate()
-    server.wait()
-    server.stdout.close()
+    server = Server(
+        "--access-log", "off", *shlex.split(os.environ.get("SERVER_ARGUMENTS", "")))
+    unittest.addModuleCleanup(server.close)
+    URL = server.url
 
 
 class ClientTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.client = openai.OpenAI(base_url=URL + "/v1", api_key="none", max_retries=0, timeout=120)
+        cls.client = openai.OpenAI(
+            base_url=URL + "/v1", api_key="none", max_retries=0, timeout=PATIENCE)
         cls.model = cls.client.models.list().data[0].id
 
     @classmethod

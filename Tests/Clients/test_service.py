@@ -18,29 +18,16 @@ import unittest
 import urllib.error
 import urllib.request
 
+from server import PATIENCE, hold_port, start
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 
 
-class Replica:
+def replica(test, name, **variables):
     """A server with a name that its answers carry."""
-
-    def __init__(self, name, **variables):
-        self.name = name
-        self.process = subprocess.Popen(
-            [os.environ["HADAL"], "serve", "--port", "0", "--threads", "1",
-             "--served-model-name", name, "--drain-seconds", "300"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=os.environ | variables)
-        self.url = self.process.stdout.readline().split()[-1]
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+    return start(
+        test, "--threads", 1, "--served-model-name", name, "--drain-seconds", 300, **variables)
 
 
 def post(url, headers, connection=None, **body):
@@ -51,7 +38,7 @@ def post(url, headers, connection=None, **body):
         connection.request("POST", "/v1/completions", body, headers)
         return connection.getresponse()
     return urllib.request.urlopen(
-        urllib.request.Request(url + "/v1/completions", body, headers), timeout=60)
+        urllib.request.Request(url + "/v1/completions", body, headers), timeout=PATIENCE)
 
 
 def complete(url, headers, connection=None, **body):
@@ -87,21 +74,18 @@ class ServiceManager(unittest.TestCase):
             for name in folder + "/notify", f"@hadal-{os.getpid()}":
                 with self.subTest(name=name), \
                         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-                    manager.settimeout(60)
+                    manager.settimeout(PATIENCE)
                     manager.bind(re.sub("^@", "\0", name))
-                    replica = Replica("notifying", NOTIFY_SOCKET=name)
-                    self.addCleanup(replica.close)
+                    server = start(self, NOTIFY_SOCKET=name)
                     self.assertEqual(manager.recv(100), b"READY=1")
-                    urllib.request.urlopen(replica.url + "/health").close()
-                    replica.signal(signal.SIGTERM)
+                    self.assertEqual(server.get("/health")[0], 200)
+                    self.assertEqual(server.stop(), 0)
                     self.assertEqual(manager.recv(100), b"STOPPING=1")
-                    self.assertEqual(replica.process.wait(60), 0)
 
     def test_nobody_has_to_listen(self):
         for name in "/nowhere/notify", "@" + "x" * 200, "relative", "":
-            replica = Replica("alone", NOTIFY_SOCKET=name)
-            self.addCleanup(replica.close)
-            urllib.request.urlopen(replica.url + "/health").close()
+            server = start(self, NOTIFY_SOCKET=name)
+            self.assertEqual(server.get("/health")[0], 200)
 
 
 @unittest.skipUnless(HAPROXY, "haproxy is not installed")
@@ -109,18 +93,13 @@ class Proxy(unittest.TestCase):
     """Three replicas behind deploy/haproxy/haproxy.cfg, its addresses alone replaced."""
 
     def setUp(self):
-        self.replicas = {}
-        for name in "one", "two", "three":
-            self.replicas[name] = Replica(name)
-            self.addCleanup(self.replicas[name].close)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        self.replicas = {name: replica(self, name) for name in ("one", "two", "three")}
+        port = hold_port(self)
         text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
         text = text.replace("bind :8000", f"bind 127.0.0.1:{port}")
-        for number, replica in enumerate(self.replicas.values()):
-            address = replica.url.removeprefix("http://")
-            text, count = re.subn(rf"192\.0\.2\.1{number + 1}:8080 port 8081", address, text)
+        for number, server in enumerate(self.replicas.values()):
+            text, count = re.subn(
+                rf"192\.0\.2\.1{number + 1}:8080 port 8081", f"127.0.0.1:{server.port}", text)
             self.assertEqual(count, 1)
         file = tempfile.NamedTemporaryFile("w", suffix=".cfg")
         self.addCleanup(file.close)
@@ -129,7 +108,7 @@ class Proxy(unittest.TestCase):
         # It tells its parent, like a service manager, when it accepts connections.
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(notify.close)
-        notify.settimeout(10)
+        notify.settimeout(PATIENCE)
         notify.bind("")
         name = notify.getsockname().decode().replace("\0", "@")
         messages = tempfile.TemporaryFile("w+")
@@ -153,7 +132,7 @@ class Proxy(unittest.TestCase):
     def test_a_session_stays_where_its_prefix_is(self):
         # A client with an open connection, like OpenAI's: on a second one the proxy may see a
         # request before it has counted the last one's end, and spread the two.
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
         self.addCleanup(connection.close)
         turns = {}
         for headers in self.sessions(12) + [{"Authorization": f"Bearer {n}"} for n in range(6)]:
@@ -175,14 +154,9 @@ class Proxy(unittest.TestCase):
             prompt = "Once upon a time"
             streams = list(pool.map(
                 lambda headers: Stream(self.url, headers, prompt=prompt), self.sessions(12)))
-            # Nothing ends while it is looked at.
-            for replica in self.replicas.values():
-                replica.signal(signal.SIGSTOP)
             victim = streams[0].name
             self.replicas[victim].signal(signal.SIGKILL)
-            self.replicas[victim].process.wait()
-            for name in self.replicas.keys() - {victim}:
-                self.replicas[name].signal(signal.SIGCONT)
+            self.replicas[victim].wait()
             # The sessions of the dead one come too, before a check of its health.
             others = [
                 pool.submit(complete, self.url, headers, prompt=prompt)
@@ -202,15 +176,15 @@ class Proxy(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
             streams = list(pool.map(
                 lambda headers: Stream(self.url, headers, prompt="Once"), self.sessions(12)))
-            stopping = self.replicas[streams[0].name]
-            stopping.signal(signal.SIGTERM)
+            name = streams[0].name
+            self.replicas[name].signal(signal.SIGTERM)
             for stream in streams:
                 self.assertTrue(stream.is_whole(), stream.lines[-2:])
-            self.assertEqual(stopping.process.wait(60), 0)
-            for name, _, _ in pool.map(
+            self.assertEqual(self.replicas[name].wait(), 0)
+            for other, _, _ in pool.map(
                     lambda headers: complete(self.url, headers, prompt="Once"),
                     self.sessions(12)):
-                self.assertNotEqual(name, stopping.name)
+                self.assertNotEqual(other, name)
 
     def test_metrics_are_not_for_clients(self):
         with self.assertRaises(urllib.error.HTTPError) as refusal:

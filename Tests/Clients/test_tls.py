@@ -9,7 +9,7 @@ import http.client
 import json
 import os
 import pathlib
-import socket
+import signal
 import ssl
 import subprocess
 import tempfile
@@ -19,7 +19,7 @@ import warnings
 
 import openai
 
-from server import Server
+from server import PATIENCE, start
 
 PROMPT = {"prompt": "Once upon a time there was a", "max_tokens": 24, "temperature": 0}
 
@@ -65,10 +65,8 @@ class TLSTest(unittest.TestCase):
 
     @classmethod
     def serve(cls, *arguments):
-        server = Server(
-            "--tls-cert", cls.files.server_pem, "--tls-key", cls.files.server_key, *arguments)
-        cls.addClassCleanup(server.stop)
-        return server
+        return start(
+            cls, "--tls-cert", cls.files.server_pem, "--tls-key", cls.files.server_key, *arguments)
 
     def context(self, authority="ca", version=None):
         context = ssl.create_default_context(cafile=str(self.files.folder / f"{authority}.pem"))
@@ -80,7 +78,7 @@ class TLSTest(unittest.TestCase):
         return context
 
     def connect(self, server, context):
-        plain = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        plain = server.connect()
         try:
             return context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:
@@ -88,7 +86,8 @@ class TLSTest(unittest.TestCase):
             raise
 
     def get(self, server, context, path="/health"):
-        client = http.client.HTTPSConnection("localhost", server.port, context=context, timeout=60)
+        client = http.client.HTTPSConnection(
+            "localhost", server.port, context=context, timeout=PATIENCE)
         try:
             client.request("GET", path)
             answer = client.getresponse()
@@ -144,7 +143,7 @@ class Protocol(TLSTest):
             self.connect(self.server, context)
 
     def test_plain_http(self):
-        client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         client.request("GET", "/health")
         answer = client.getresponse()
         self.assertEqual(answer.status, 400)
@@ -175,7 +174,7 @@ class Certificate(TLSTest):
     def refusal(self, *arguments):
         result = subprocess.run(
             [os.environ["HADAL"], "serve", "--port", "0", *arguments],
-            capture_output=True, text=True, timeout=60)
+            capture_output=True, text=True, timeout=PATIENCE)
         self.assertNotEqual(result.returncode, 0)
         self.assertNotIn("Listening", result.stdout)
         return result.stderr
@@ -204,7 +203,7 @@ class Certificate(TLSTest):
     def test_expired_is_a_warning(self):
         self.files.sign("server", days=-1)
         server = self.serve()
-        self.assertTrue(server.logged("the certificate expired on"))
+        server.await_log("the certificate expired on")
         with self.assertRaisesRegex(ssl.SSLCertVerificationError, "expired"):
             self.get(server, self.context())
         self.files.sign("server")
@@ -231,7 +230,7 @@ class Reload(TLSTest):
         """Reads one long stream and notes whatever keeps it from its proper end."""
         try:
             client = http.client.HTTPSConnection(
-                "localhost", server.port, context=context, timeout=120)
+                "localhost", server.port, context=context, timeout=PATIENCE)
             body = PROMPT | {"max_tokens": 400, "stream": True, "ignore_eos": True,
                              "stream_options": {"include_usage": True}}
             client.request(
@@ -263,8 +262,8 @@ class Reload(TLSTest):
             for _ in range(3):
                 started.acquire()
             self.files.sign("server", authority=["next", "ca"][round % 2])
-            server.hang_up()
-            self.assertTrue(server.logged("certificate reloaded", times=round + 1))
+            server.signal(signal.SIGHUP)
+            server.await_log("certificate reloaded", times=round + 1)
             with self.assertRaises(ssl.SSLCertVerificationError):
                 self.get(server, self.context(authority))
             self.assertEqual(self.get(server, self.context(["next", "ca"][round % 2]))[0], 200)
@@ -278,13 +277,13 @@ class Reload(TLSTest):
         key = pathlib.Path(self.files.server_key)
         good = key.read_text()
         key.write_text("nothing")
-        server.hang_up()
-        self.assertTrue(server.logged("the former one stays"))
-        self.assertTrue(server.logged("no readable private key"))
+        server.signal(signal.SIGHUP)
+        server.await_log("the former one stays")
+        server.await_log("no readable private key")
         self.assertEqual(self.get(server, self.context())[0], 200)
         key.write_text(good)
-        server.hang_up()
-        self.assertTrue(server.logged("certificate reloaded"))
+        server.signal(signal.SIGHUP)
+        server.await_log("certificate reloaded")
 
 
 if __name__ == "__main__":

@@ -130,11 +130,9 @@ struct HTTPClientTests {
     #expect(await outcome(client).failure == .malformed("no status line"))
     queue.sync { client.close() }
     server.stop()
-    // Nobody listens any more.
-    let listener = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0))
-    let port = try listener.localAddress().port
-    _ = consume listener
-    #expect(await outcome(try self.client(port)).failure == .refused)
+    // Nobody listens.
+    let held = try HeldPort()
+    #expect(await outcome(try self.client(held.port)).failure == .refused)
   }
 
   @Test("a reset right behind the last bytes is noticed, every time")

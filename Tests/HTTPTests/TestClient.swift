@@ -48,10 +48,17 @@ final class TestClient {
     }
   }
 
-  /// Ends the stream; with TLS without saying so in TLS.
-  func endSending() { socket.shutdownWrite() }
+  /// Ends the stream, as TLS says it where there is TLS.
+  func endSending() throws {
+    guard let tls else { return shutdownWrite() }
+    tls.close()
+    try sendAsIs(tls.takeOutput())
+  }
 
-  /// Reads once more; false at the end of the stream.
+  /// Ends the stream without a word of TLS.
+  func shutdownWrite() { socket.shutdownWrite() }
+
+  /// Reads once more; false at the end of the stream, which TLS must have told.
   private func fill() throws -> Bool {
     if let tls {
       buffer += try tls.read()
@@ -65,9 +72,10 @@ final class TestClient {
       buffer += bytes
       return !bytes.isEmpty
     }
+    guard !bytes.isEmpty else { throw Self.early }
     tls.feed(bytes)
     buffer += try tls.read()
-    return !bytes.isEmpty
+    return true
   }
 
   private func take(_ count: Int) throws -> [UInt8] {

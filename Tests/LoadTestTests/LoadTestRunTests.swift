@@ -127,14 +127,12 @@ struct LoadTestRunTests {
 
   @Test("a server that is not there is refused connections, without haste")
   func refused() async throws {
-    let listener = try Socket.listen(at: .resolve(host: "127.0.0.1", port: 0))
-    let port = try listener.localAddress().port
-    _ = consume listener
-    let report = try await run(plan(port) { $0.pace.requests = 3 })
+    let held = try HeldPort()
+    let report = try await run(plan(held.port) { $0.pace.requests = 3 })
     #expect(report.errors.map(\.failure.key) == ["connection_refused"])
     #expect(report.requests.failed == 3)
     #expect(throws: LoadTestError.self) {
-      try LoadTestRun(plan(port) { $0.traffic.model = nil }) { _ in }
+      try LoadTestRun(plan(held.port) { $0.traffic.model = nil }) { _ in }
     }
   }
 

@@ -26,7 +26,7 @@ private final class Lines: Sendable {
 
   /// The next line as JSON; it must be exactly one line.
   func next() throws -> JSONValue {
-    try #require(news.wait(timeout: .now() + 10) == .success)
+    try #require(news.wait(timeout: .now() + 60) == .success)
     let line = lines.withLock { $0.removeFirst() }
     #expect(line.last == UInt8(ascii: "\n") && !line.dropLast().contains(UInt8(ascii: "\n")))
     return try JSONValue(parsing: Array(line.dropLast()))
@@ -35,7 +35,7 @@ private final class Lines: Sendable {
   var isEmpty: Bool { lines.withLock { $0.isEmpty } }
 }
 
-@Suite("Access log")
+@Suite("Access log", .timeLimit(.minutes(5)))
 struct AccessLogTests {
   /// One exchange with header lines as they are.
   private func exchange(
@@ -106,7 +106,7 @@ struct AccessLogTests {
     #expect(line["finish_reasons"] == ["length"])
   }
 
-  @Test("a client that leaves is logged with what it got", .timeLimit(.minutes(1)))
+  @Test("a client that leaves is logged with what it got")
   func gone() throws {
     let (service, lines) = (try TestService(), Lines())
     let server = try TestServer(service.model, accessLog: lines.sink())

@@ -25,8 +25,8 @@ final class AlphabetModel: LanguageModel {
   let computed = Atomic<Int>(0)
   /// While set, `forward` waits: the engine is busy.
   let isHeld = Atomic<Bool>(false)
-  /// How long each step takes.
-  let stepMicroseconds = Atomic<UInt32>(0)
+  /// Rows after which it waits in the same way.
+  let rowsUntilHold = Atomic<Int>(.max)
   /// What passes come to, after so many that go well.
   let failure = Mutex<(after: Int, PassFailure)?>(nil)
 
@@ -56,8 +56,9 @@ final class AlphabetModel: LanguageModel {
   }
 
   func compute(_ batch: ForwardBatch, _ lane: ForwardLane) {
-    while isHeld.load(ordering: .relaxed) { usleep(1000) }
-    usleep(stepMicroseconds.load(ordering: .relaxed))
+    while isHeld.load(ordering: .relaxed)
+      || computed.load(ordering: .relaxed) >= rowsUntilHold.load(ordering: .relaxed)
+    { usleep(1000) }
     tokens.withLock { $0[lane] = batch.tokens }
     seen.withLock { $0 += batch.tokens }
     computed.add(batch.rowCount, ordering: .relaxed)

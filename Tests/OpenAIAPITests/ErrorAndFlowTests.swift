@@ -10,7 +10,7 @@ import Serving
 import Synchronization
 import Testing
 
-@Suite("Errors, disconnects and slow readers")
+@Suite("Errors, disconnects and slow readers", .timeLimit(.minutes(5)))
 struct ErrorAndFlowTests {
   private static let prompt: JSONValue = ["prompt": [97], "temperature": 0, "max_tokens": 2]
 
@@ -114,8 +114,7 @@ struct ErrorAndFlowTests {
   func disconnect(streams: Bool) throws {
     let service = try TestService()
     let server = try TestServer(service.model)
-    // The whole answer would take over two seconds, time enough to notice.
-    service.alphabet.stepMicroseconds.store(10_000, ordering: .relaxed)
+    service.alphabet.isHeld.store(true, ordering: .relaxed)
     var connection: APIConnection? = try APIConnection(port: server.port)
     let body = Self.prompt.merging([
       "max_tokens": 250, "ignore_eos": true, "stream": .bool(streams),
@@ -123,7 +122,10 @@ struct ErrorAndFlowTests {
     try connection?.send(
       "POST", "/v1/completions", body: body.serialized(), type: "application/json")
     while service.model.engine.stepAge == nil { usleep(1000) }
+    withExtendedLifetime(connection) {}
     connection = nil
+    while server.statistics.openConnections > 0 { usleep(1000) }
+    service.alphabet.isHeld.store(false, ordering: .relaxed)
     while service.model.engine.stepAge != nil { usleep(1000) }
     #expect(service.alphabet.computed.load(ordering: .relaxed) < 250)
   }

@@ -8,7 +8,7 @@ import Serving
 import Synchronization
 import Testing
 
-@Suite("Metrics")
+@Suite("Metrics", .timeLimit(.minutes(5)))
 struct MetricsTests {
   @Test("every number of the engine has its sample")
   func report() throws {

@@ -7,7 +7,7 @@ import Serving
 import Synchronization
 import Testing
 
-@Suite("Priorities and the prefix cache over HTTP")
+@Suite("Priorities and the prefix cache over HTTP", .timeLimit(.minutes(5)))
 struct SharedEngineTests {
   @Test("a lower priority goes first, equal ones as they came")
   func priorities() throws {

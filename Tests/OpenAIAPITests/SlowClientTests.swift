@@ -115,15 +115,14 @@ struct SlowClientTests {
     let server = try TestServer(service.model)
     let prompt = JSONValue.array((0..<200).map { .integer(97 + $0 % 20) })
     let body = Self.small.merging(["prompt": prompt, "max_tokens": 1])
-    // Chunks have 64 rows: hold the engine in a later one.
-    service.alphabet.stepMicroseconds.store(200_000, ordering: .relaxed)
+    // Chunks have 64 rows: hold the engine in the second one.
+    service.alphabet.rowsUntilHold.store(64, ordering: .relaxed)
     var connection: APIConnection? = try send(body, to: server)
-    while service.alphabet.computed.load(ordering: .relaxed) == 0 { usleep(100) }
-    service.alphabet.isHeld.store(true, ordering: .relaxed)
+    while service.alphabet.computed.load(ordering: .relaxed) == 0 { usleep(1000) }
     withExtendedLifetime(connection) {}
     connection = nil
     while server.statistics.openConnections > 0 { usleep(1000) }
-    service.alphabet.isHeld.store(false, ordering: .relaxed)
+    service.alphabet.rowsUntilHold.store(.max, ordering: .relaxed)
     while service.model.engine.stepAge != nil { usleep(1000) }
     let computed = service.alphabet.computed.load(ordering: .relaxed)
     #expect(computed < 200, "nobody waited for it")

@@ -26,7 +26,7 @@ struct LineLogTests {
         log.write(Array("\(thread) \(number) \(filler)\n".utf8))
       }
     }
-    #expect(log.flush(seconds: 10))
+    #expect(log.flush(seconds: 60))
     let seen = try lines(path).map { $0.split(separator: " ").compactMap { Int($0) } }
     #expect(seen.count == 4000 && log.droppedLines == 0)
     for thread in 0..<8 {
@@ -57,9 +57,9 @@ struct LineLogTests {
       if count > 0 { bytes += count } else { sched_yield() }
     }
     #expect(bytes == expected)
-    #expect(log.flush(seconds: 10))
+    #expect(log.flush(seconds: 60))
     log.write(line)
-    #expect(log.flush(seconds: 10))
+    #expect(log.flush(seconds: 60))
     #expect(unsafe read(reader, &buffer, buffer.count) == 100)
     close(reader)
   }
@@ -75,7 +75,7 @@ struct LineLogTests {
     close(reader)
     for _ in 0..<3 {
       log.write(Array("lost\n".utf8))
-      #expect(log.flush(seconds: 10))
+      #expect(log.flush(seconds: 60))
     }
     #expect(log.droppedLines == 3)
     #expect(troubles.load(ordering: .relaxed) == 1)
@@ -89,7 +89,7 @@ struct LineLogTests {
     let log = try LineLog(.file(path)) { _ in troubles.add(1, ordering: .relaxed) }
     func write(_ line: String) {
       log.write(Array("\(line)\n".utf8))
-      #expect(log.flush(seconds: 10))
+      #expect(log.flush(seconds: 60))
     }
     write("one")
     try FileManager.default.moveItem(atPath: path, toPath: path + ".1")

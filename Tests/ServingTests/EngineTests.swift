@@ -19,13 +19,13 @@ final class StreamReader: Sendable {
 
   func cancel() { stream.withLock { $0?.cancel() } }
 
-  /// All events up to the last one; nil when nothing comes for ten seconds.
+  /// All events up to the last one; nil when nothing comes for a minute.
   func readAll() -> [GenerationEvent]? {
     var events: [GenerationEvent] = []
     while true {
       events += stream.withLock { $0?.drain() } ?? []
       if case .finished = events.last { return events }
-      guard news.wait(timeout: .now() + 10) == .success else { return nil }
+      guard news.wait(timeout: .now() + 60) == .success else { return nil }
     }
   }
 }
@@ -34,7 +34,7 @@ private func tokens(_ events: [GenerationEvent]?) -> [Int32] {
   (events ?? []).compactMap { if case .token(let token, _) = $0 { token } else { nil } }
 }
 
-@Suite("Engine")
+@Suite("Engine", .timeLimit(.minutes(5)))
 struct EngineTests {
   static func limits(
     sequences: Int = 3, queue: Int = 8, chunk: Int = 16, context: Int = 256, pages: Int = 8

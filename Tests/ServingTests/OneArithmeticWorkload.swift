@@ -65,7 +65,8 @@ struct OneArithmeticWorkload {
       requests.append(Self.request(sharing: requests, vocabulary: vocabulary, &g))
       requests[number].client = number % Self.clientCount
     }
-    // Whatever is drawn, an answer ends at a stop token.
+    // Whatever is drawn, a prompt is scored, and an answer ends at a stop token.
+    requests[Self.growingCount - 1].promptLogprobs = 2
     requests[count - 1].stopTokens = Set(0..<Int32(vocabulary))
     self.requests = requests
     alone = try requests.map { request in

@@ -76,10 +76,14 @@ public final class ScriptedServer: @unchecked Sendable {
   }
 
   private func receive(_ client: Client) {
-    guard let bytes = try? client.socket.receive(upTo: 1 << 16), !bytes.isEmpty else {
+    do throws(PlatformError) {
+      // Nothing may be there after all.
+      guard let bytes = try client.socket.receive(upTo: 1 << 16) else { return }
+      guard !bytes.isEmpty else { return end(client) }
+      client.received += bytes
+    } catch {
       return end(client)
     }
-    client.received += bytes
     while client.source != nil, let request = takeRequest(client) {
       requests += 1
       for step in script(requests - 1, request) { perform(step, client) }

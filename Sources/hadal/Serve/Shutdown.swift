@@ -51,9 +51,9 @@ final class Shutdown: @unchecked Sendable {
     for action in actions {
       switch action {
       case .announce:
+        service.drain()
         log.info("draining")
         ServiceManager().tell(.stopping)
-        service.drain()
       case .wait(let seconds):
         queue.asyncAfter(deadline: .now() + .seconds(seconds)) {
           self.perform(self.sequence.delayIsOver())

@@ -7,12 +7,11 @@ import Testing
 
 @Suite("TLS without a socket")
 struct TLSSessionTests {
-  static let certificates = Result { try TestCertificates() }
   private let certificates: TestCertificates
   private let credentials: TLSCredentials
 
   init() throws {
-    certificates = try Self.certificates.get()
+    certificates = try TestCertificates.shared.get()
     credentials = try TLSCredentials(certificates.files)
   }
 

@@ -5,6 +5,9 @@ import HTTP
 
 /// A folder with an authority and what it signed; removed with its owner.
 final class TestCertificates: Sendable {
+  /// For tests that change nothing about it.
+  static let shared = Result { try TestCertificates() }
+
   private let folder: URL
 
   init() throws {

@@ -51,7 +51,7 @@ extension APIAnswer {
   }
 }
 
-@Suite("Access control")
+@Suite("Access control", .timeLimit(.minutes(5)))
 struct AccessControlTests {
   static let keys = { try? APIKeys(list: ["alice:sk-alice,bob:sk-bob"]) }() ?? APIKeys()
   static let routes = [

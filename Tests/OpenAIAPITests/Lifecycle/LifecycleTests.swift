@@ -10,7 +10,7 @@ import Serving
 import Synchronization
 import Testing
 
-@Suite("Lifecycle")
+@Suite("Lifecycle", .timeLimit(.minutes(5)))
 struct LifecycleTests {
   private func server(_ service: Service, _ part: ServiceRoutes.Part = .all) throws -> TestServer {
     try TestServer(
