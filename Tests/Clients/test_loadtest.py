@@ -341,7 +341,7 @@ class RealServer(unittest.TestCase):
 
     def test_token_ids_and_turns(self):
         found = report(
-            self.url, "--concurrency", 2, "--requests", 4, "--endpoint", "completions",
+            self.url, "--concurrency", 1, "--requests", 4, "--endpoint", "completions",
             "--token-ids", 3000, "--prompt-tokens", 20, "--max-tokens", 5, "--ignore-eos",
             "--turns", 2)
         # A second turn is the first prompt, its answer and 20 more.
