@@ -295,9 +295,17 @@ class FewDescriptors(unittest.TestCase):
     def allow(self, limit):
         resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (limit, self.hard))
 
+    def rest(self):
+        """Waits until every thread sleeps: none is within accept(2), which has its number then."""
+        states = None
+        while states != {"S"}:
+            tasks = pathlib.Path(f"/proc/{self.server.process.pid}/task").iterdir()
+            states = {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks}
+
     def test_none_left(self):
         """accept(2) fails with EMFILE; its client waits until there is one again."""
         self.assertEqual(status(self.server), 200)
+        self.rest()
         # Standard input's number is the only one below the limit.
         self.allow(1)
         with self.server.connect() as waiting:
