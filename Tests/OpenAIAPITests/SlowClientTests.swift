@@ -81,10 +81,15 @@ struct SlowClientTests {
     let server = try TestServer(service.model, limits: tightLimits, timeouts: timeouts)
     let stuck = try send(Self.large, to: server)
     let engine = service.model.engine
-    // The engine says how many are paused at the end of its step.
-    while engine.statistics.cancelled < 16 || engine.statistics.pausedSequences > 0 { usleep(1000) }
+    // Some of the 16 may be done before the connection is full. The engine says how many are paused
+    // at the end of its step.
+    var ended: EngineStatistics
+    repeat {
+      usleep(1000)
+      ended = engine.statistics
+    } while ended.cancelled + ended.lengthReached < 16 || ended.pausedSequences > 0
     #expect(server.statistics.timedOut == [.send: 1])
-    #expect(service.model.engine.statistics.generatedTokens < 16 * 250)
+    #expect(ended.cancelled > 0 && ended.generatedTokens < 16 * 250)
     withExtendedLifetime(stuck) {}
   }
 
