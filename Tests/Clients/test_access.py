@@ -4,6 +4,7 @@
 """
 
 import http.client
+import json
 import pathlib
 import signal
 import subprocess
@@ -55,7 +56,7 @@ class Access(unittest.TestCase):
         self.assertNotIn("sk-", server.log)
 
     def test_no_body_is_taken_without_a_key(self):
-        server = self.start(HADAL_API_KEYS="sk-alice")
+        server = start(self, HADAL_API_KEYS="sk-alice")
         body = self.folder / "body"
         body.write_bytes(b" " * (6 << 20))
         # curl asks for leave when it may, and otherwise begins to send.
@@ -68,7 +69,7 @@ class Access(unittest.TestCase):
                         ["curl", "-sS", "-v", "--data-binary", f"@{body}", "-H", expect,
                          "-H", f"Authorization: Bearer {key}",
                          "-H", "Content-Type: application/json", server.url + path],
-                        capture_output=True, text=True, timeout=60)
+                        capture_output=True, text=True, timeout=PATIENCE)
                     self.assertEqual(run.returncode, 0, run.stderr)
                     self.assertIn(f"< HTTP/1.1 {status} ", run.stderr)
                     self.assertTrue(json.loads(run.stdout)["error"]["message"])

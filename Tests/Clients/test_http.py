@@ -300,7 +300,11 @@ class FewDescriptors(unittest.TestCase):
         states = None
         while states != {"S"}:
             tasks = pathlib.Path(f"/proc/{self.server.process.pid}/task").iterdir()
-            states = {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks}
+            try:
+                states = {
+                    (task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks}
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # A thread has ended meanwhile.
 
     def test_none_left(self):
         """accept(2) fails with EMFILE; its client waits until there is one again."""

@@ -107,21 +107,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+def serve_known(test, tls=None):
+    """A server that does as a test says and ends with it."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.news = threading.Condition()
+    server.seen, server.running, server.most = [], 0, 0
+    server.refuse_every, server.usage = 0, True
+    # Seconds before the first token and between two; what the answer to a request waits for.
+    server.first = server.gap = 0
+    server.hold = lambda number: None
+    if tls:
+        # Each handshake on its connection's thread. Who does not believe the certificate ends it.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_: None
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    test.addCleanup(thread.join)
+    test.addCleanup(server.server_close)
+    test.addCleanup(server.shutdown)
+    return server
+
+
 class KnownServer(unittest.TestCase):
     def setUp(self):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.news = threading.Condition()
-        self.server.seen, self.server.running, self.server.most = [], 0, 0
-        self.server.refuse_every, self.server.usage = 0, True
-        # Seconds before the first token and between two; what the answer to a request waits for.
-        self.server.first = self.server.gap = 0
-        self.server.hold = lambda number: None
-        thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(self.server.server_close)
-        self.addCleanup(self.server.shutdown)
+        self.server = serve_known(self)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def test_closed_loop_and_known_delays(self):

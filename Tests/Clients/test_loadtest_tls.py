@@ -3,16 +3,14 @@
     HADAL=.build/release/hadal python -m unittest discover -s Tests/Clients
 """
 
-import http.server
 import os
 import ssl
 import tempfile
-import threading
 import unittest
 import warnings
 
-from server import Server
-from test_loadtest import TOKENS, Handler, loadtest, report
+from server import start
+from test_loadtest import TOKENS, loadtest, report, serve_known
 from test_tls import Certificates
 
 FEW = ("--concurrency", 2, "--requests", 4)
@@ -38,25 +36,7 @@ class PythonServer(CertificateTest):
         self.context.set_alpn_protocols(["http/1.1"])
         self.names = []
         self.context.sni_callback = lambda connection, name, _: self.names.append(name)
-
-        class TLSServer(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request, address):
-                """A client that does not believe the certificate ends the handshake."""
-
-        self.server = TLSServer(("127.0.0.1", 0), Handler)
-        self.server.lock = threading.Lock()
-        self.server.seen, self.server.running, self.server.most = [], 0, 0
-        self.server.refuse_every, self.server.usage = 0, True
-        # Each handshake on its connection's thread.
-        self.server.socket = self.context.wrap_socket(
-            self.server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=self.server.serve_forever)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(self.server.server_close)
-        self.addCleanup(self.server.shutdown)
+        self.server = serve_known(self, self.context)
         self.url = f"https://localhost:{self.server.server_address[1]}"
 
     def test_both_versions_and_sni(self):
@@ -103,12 +83,7 @@ class PythonServer(CertificateTest):
         self.assertIn("TLS", result.stderr)
 
     def test_plain_http_is_named(self):
-        plain = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=plain.serve_forever)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(plain.server_close)
-        self.addCleanup(plain.shutdown)
+        plain = serve_known(self)
         result = loadtest(f"https://localhost:{plain.server_address[1]}", *FEW, check=1)
         self.assertIn("does not speak TLS", result.stderr)
 
@@ -121,9 +96,8 @@ class PythonServer(CertificateTest):
 
 class HadalServer(CertificateTest):
     def test_a_load_test_over_tls(self):
-        server = Server(
-            "--tls-cert", self.files.server_pem, "--tls-key", self.files.server_key)
-        self.addCleanup(server.stop)
+        server = start(
+            self, "--tls-cert", self.files.server_pem, "--tls-key", self.files.server_key)
         self.assertTrue(server.url.startswith("https://"))
         found = report(
             server.url, "--ca", self.files.ca_pem, "--concurrency", 3, "--requests", 9,

@@ -6,10 +6,10 @@ of labels, and the fields of lines. Names, types and labels of metrics are compa
 
 import json
 import re
-import socket
 import unittest
 
-from test_metrics import DEPLOY, PROMPT, Server, samples
+from server import PROMPT
+from test_metrics import DEPLOY, samples, serve
 
 # Labels whose values are numbers, versions or names that an operator chose.
 OPEN = {"block_size", "engine", "expert", "layer", "le", "model_name", "num_gpu_blocks", "position",
@@ -33,12 +33,11 @@ def words(text):
 class Table(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--mtp", "2", "--log-prompts", "--api-key", "alice:sk-alice")
-        cls.addClassCleanup(cls.server.close)
+        serve(cls, "--mtp", 2, "--log-prompts", "--api-key", "alice:sk-alice")
         cls.fill()
         cls.text = cls.server.get("/metrics", Authorization="Bearer sk-alice")[2]
-        cls.server.stop()
-        cls.lines = [json.loads(line) for line in cls.server.log.read_text().splitlines()]
+        assert cls.server.stop() == 0
+        cls.lines = [json.loads(line) for line in cls.access_log.read_text().splitlines()]
 
     @classmethod
     def fill(cls):
@@ -47,10 +46,9 @@ class Table(unittest.TestCase):
         for path in ("/health", "/ready", "/metrics", "/v1/models", "/v1/models/x", "/tokenize",
                      "/detokenize", "/v1/completions", "/v1/chat/completions", "/none"):
             cls.server.get(path, **key)
-        port = int(cls.server.url.rsplit(":", 1)[1])
 
         def send(head, body=b""):
-            peer = socket.create_connection(("127.0.0.1", port))
+            peer = cls.server.connect()
             peer.sendall("\r\n".join([*head, "Host: localhost", "", ""]).encode() + body)
             return peer
 
