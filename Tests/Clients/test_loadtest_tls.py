@@ -5,30 +5,23 @@
 
 import os
 import ssl
-import tempfile
 import unittest
 import warnings
 
 from server import start
 from test_loadtest import TOKENS, loadtest, report, serve_known
-from test_tls import Certificates
+from test_tls import CertificateTest
 
 FEW = ("--concurrency", 2, "--requests", 4)
 
 
-class CertificateTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.files = Certificates(folder.name)
-        cls.files.authority("ca")
-        cls.files.authority("other")
-        cls.files.sign("server")
-
-
 class PythonServer(CertificateTest):
     """An independent server, which also tells what names it was asked for."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.files.authority("other")
 
     def setUp(self):
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -54,7 +54,9 @@ class Certificates:
                 "-days", days, "-out", pem)
 
 
-class TLSTest(unittest.TestCase):
+class CertificateTest(unittest.TestCase):
+    """Has an authority, and a server's certificate that it signed."""
+
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory()
@@ -63,6 +65,8 @@ class TLSTest(unittest.TestCase):
         cls.files.authority("ca")
         cls.files.sign("server")
 
+
+class TLSTest(CertificateTest):
     @classmethod
     def serve(cls, *arguments):
         return start(
