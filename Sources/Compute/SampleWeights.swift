@@ -45,7 +45,7 @@ struct SampleWeights: Sendable {
     init(_ format: ElementFormat, rows: Int, columns: Int) {
       let size = rows * format.byteCount(of: columns)
       unsafe bytes = .allocate(byteCount: size, alignment: 64)
-      var generator = SampleGenerator(state: 2)
+      var generator = SplitMix(state: 2)
       for start in stride(from: 0, to: size, by: format.blockBytes) {
         for index in start..<start + format.blockBytes {
           unsafe bytes[index] = UInt8(truncatingIfNeeded: generator.next() >> 32)
@@ -93,20 +93,4 @@ struct SampleWeights: Sendable {
       }
     }
   }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): each state gives one fixed sequence.
-struct SampleGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  /// From -1 to 1.
-  mutating func unit() -> Float { Float(next() >> 40) * 0x1p-23 - 1 }
 }

@@ -95,33 +95,40 @@ struct LatentScan: ParallelWork {
 
   /// Every part of a group is a task: some parts at a time, which are then merged in order.
   private func runParts() {
-    var (group, part) = (0, buffers.groups[0].parts.lowerBound)
-    while group < buffers.groups.count {
-      buffers.items.removeAll(keepingCapacity: true)
-      buffers.firstItems.removeAll(keepingCapacity: true)
-      var (panel, queries, lanes) = (0, 0, 0)
-      while group < buffers.groups.count {
-        let next = buffers.groups[group].lanes
-        guard panel + next.panels <= buffers.panelCount else { break }
-        if buffers.items.last?.group != group {
-          buffers.firstItems.append(buffers.items.count)
-          queries = panel
-        }
-        buffers.items.append(
-          LatentScanItem(group: group, part: part, panel: panel, queries: queries))
-        panel += next.panels
-        lanes = max(lanes, next.count)
-        part += 1
-        if part == buffers.groups[group].parts.upperBound {
-          group += 1
-          if group < buffers.groups.count { part = buffers.groups[group].parts.lowerBound }
-        }
-      }
+    var next = (group: 0, part: buffers.groups[0].parts.lowerBound)
+    while next.group < buffers.groups.count {
+      let lanes = listRound(from: &next)
       let chunks = (lanes + Self.lanesPerMerge - 1) / Self.lanesPerMerge
       run(buffers.firstItems.count, .packing)
       run(buffers.items.count, .part)
       run(buffers.firstItems.count * chunks, .merging(chunks: chunks))
     }
+  }
+
+  /// As many parts from `next` on as there are panels for, and the most lanes of one of them.
+  private func listRound(from next: inout (group: Int, part: Int)) -> Int {
+    buffers.items.removeAll(keepingCapacity: true)
+    buffers.firstItems.removeAll(keepingCapacity: true)
+    var (panel, queries, lanes) = (0, 0, 0)
+    while next.group < buffers.groups.count {
+      let group = buffers.groups[next.group]
+      guard panel + group.lanes.panels <= buffers.panelCount else { break }
+      if buffers.items.last?.group != next.group {
+        buffers.firstItems.append(buffers.items.count)
+        queries = panel
+      }
+      buffers.items.append(
+        LatentScanItem(group: next.group, part: next.part, panel: panel, queries: queries))
+      panel += group.lanes.panels
+      lanes = max(lanes, group.lanes.count)
+      next.part += 1
+      guard next.part == group.parts.upperBound else { continue }
+      next.group += 1
+      if next.group < buffers.groups.count {
+        next.part = buffers.groups[next.group].parts.lowerBound
+      }
+    }
+    return lanes
   }
 
   // MARK: - Steps

@@ -1,5 +1,6 @@
 // The tokens that `hadal bench` computes: pieces of a text, or random ones.
 
+import Compute
 import DeepSeek
 import Platform
 import Text
@@ -44,18 +45,5 @@ struct BenchPrompts {
     }
     let start = Int.random(in: 0..<text.count, using: &generator)
     return (0..<count).map { text[(start + $0) % text.count] }
-  }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): each seed gives one fixed sequence.
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

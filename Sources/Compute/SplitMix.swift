@@ -1,0 +1,21 @@
+// The random numbers of trials and benches.
+
+/// SplitMix64 (Steele, Lea and Flood, 2014): each state gives one fixed sequence.
+public struct SplitMix: RandomNumberGenerator {
+  private var state: UInt64
+
+  /// - Parameter state: any number.
+  public init(state: UInt64) { self.state = state }
+
+  /// The next 64 bits.
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// From -1 to 1.
+  mutating func unit() -> Float { Float(next() >> 40) * 0x1p-23 - 1 }
+}
