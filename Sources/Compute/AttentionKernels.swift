@@ -41,7 +41,7 @@ public struct AttentionLanes: Sendable {
 public struct AttentionSums: Sendable {
   /// Per panel 16 maxima and 16 sums [panels, 32].
   public let state: Rows
-  /// Weighted latents [lanes, rank].
+  /// Weighted latents [lanes, rank], or values [lanes, value].
   public let latents: Rows
 
   /// - Parameters:
@@ -64,6 +64,12 @@ extension Rows {
     precondition(stride == self.width && width <= self.width, "rows with gaps, or too narrow")
     return unsafe Rows(base: base, count: count, width: width, stride: width)
   }
+
+  /// The memory of one row, to hold a page of keys and values.
+  public func bytes(row: Int) -> UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(
+      start: pointer(row: row), count: width * MemoryLayout<Float>.stride)
+  }
 }
 
 /// The operations of latent attention over pages of one layout.
@@ -78,8 +84,7 @@ public struct AttentionKernels: @unchecked Sendable {
   /// Queries and weights are rounded to bfloat16 where `kernels` rounds inputs and latents are
   /// bfloat16; int8 latents make int8 of them.
   public init(_ kernels: Kernels, layout: LatentPageLayout) {
-    shape = LatentPageLayout.shape(
-      layout.rank, layout.rope, layout.format, isRounded: kernels.roundsInputs)
+    shape = layout.shape(isRounded: kernels.roundsInputs)
     guard let table = unsafe ck_attention_of(kernels.tier.kernelTier, shape.form) else {
       preconditionFailure("a tier that made kernels has attention")
     }
@@ -95,7 +100,7 @@ public struct AttentionKernels: @unchecked Sendable {
 
   /// Elements of a panel in the form that takes most.
   public static func widestPanel(rank: Int, rope: Int) -> Int {
-    var shape = LatentPageLayout.shape(rank, rope, .float32, isRounded: false)
+    var shape = LatentPageLayout(rank: rank, rope: rope, format: .float32).shape()
     return unsafe Int(ck_panel_words(&shape))
   }
 
@@ -106,6 +111,17 @@ public struct AttentionKernels: @unchecked Sendable {
     precondition(panels.width == panelWidth && panels.stride == panelWidth, "width of a panel")
     var shape = shape
     unsafe table.pointee.pack(&shape, queries.raw, panels.pointer(row: panel))
+  }
+
+  /// Makes a page of 64 tokens, keys and values as the layout has them [64, layout.width]; of
+  /// bfloat16 as the steps take it.
+  /// - Parameter page: exactly `layout.byteCount` bytes, aligned to 4.
+  public func fill(_ page: UnsafeMutableRawBufferPointer, from tokens: Rows) {
+    precondition(tokens.count == LatentPageLayout.slotCount, "tokens of a page")
+    precondition(tokens.width == layout.width, "width of a token")
+    precondition(page.count == layout.byteCount, "size of a page")
+    var shape = shape
+    unsafe table.pointee.fill(&shape, tokens.raw, page.baseAddress)
   }
 
   /// Takes one page into the sums of some lanes, which must see a slot of the page or of one before
@@ -126,7 +142,8 @@ public struct AttentionKernels: @unchecked Sendable {
     precondition(firstSlot >= 0 && firstSlot < LatentPageLayout.slotCount, "slot out of bounds")
     precondition(queries.width == panelWidth && queries.stride == panelWidth, "width of a panel")
     precondition(queries.count >= lanes.panels && sums.state.count >= lanes.panels, "panels")
-    precondition(sums.latents.count >= lanes.count && sums.latents.width == layout.rank, "sums")
+    precondition(sums.latents.count >= lanes.count, "lanes")
+    precondition(sums.latents.width == layout.sumWidth, "width of a sum")
     var step = unsafe ck_attention_step(
       shape: shape, page: page.baseAddress, next: next?.baseAddress, position: Int64(position),
       first: Int64(firstSlot), lanes: Int64(lanes.count), visible: Int64(lanes.position + 1),
@@ -145,13 +162,14 @@ public struct AttentionKernels: @unchecked Sendable {
     into total: Rows, state: Rows, row target: Int
   ) {
     precondition(lane >= 0 && lane < lanes.count, "lane out of bounds")
-    precondition(part.latents.width == layout.rank && total.width == layout.rank, "rank")
+    let width = layout.sumWidth
+    precondition(part.latents.width == width && total.width == width, "width of a sum")
     precondition(state.width == 2, "maximum and sum")
     let (panel, place) = lane.quotientAndRemainder(dividingBy: AttentionLanes.width)
     let partState = unsafe part.state.pointer(row: panel)
     let totalState = unsafe state.pointer(row: target)
     var merge = unsafe ck_attention_merge(
-      rank: Int64(layout.rank), part: part.latents.pointer(row: lane),
+      width: Int64(width), part: part.latents.pointer(row: lane),
       part_maximum: partState[place], part_sum: partState[AttentionLanes.width + place],
       total: total.pointer(row: target), total_maximum: totalState, total_sum: totalState + 1,
       is_first: isFirst ? 1 : 0, is_last: lanes.position(of: lane) < end ? 1 : 0)

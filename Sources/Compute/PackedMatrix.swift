@@ -42,9 +42,13 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   /// The same for its columns as rows, in bfloat16 if the elements are that already, else float32.
-  public init(transposed source: StoredMatrix, at offset: Int, of memory: LargeMemory?) {
+  /// - Parameter isRounded: whether quantised elements become bfloat16, too.
+  public init(
+    transposed source: StoredMatrix, isRounded: Bool, at offset: Int, of memory: LargeMemory?
+  ) {
+    let isBrief = source.format == .bfloat16 || (isRounded && source.format.blockLength > 1)
     self.init(
-      format: source.format == .bfloat16 ? .bfloat16 : .float32, rows: source.columns,
+      format: isBrief ? .bfloat16 : .float32, rows: source.columns,
       columns: source.rows, scaleColumns: 0, at: offset, of: memory)
   }
 

@@ -33,8 +33,9 @@ struct ActivationBuffers {
   /// [rows, heads * value].
   let attended: Rows
   let values: Rows
-  /// What the passes over the pages work in.
+  /// What the passes over the pages work in; in the expanded form, nil where no row has it.
   let scan: LatentScanBuffers
+  let expandedScan: ExpandedScanBuffers?
 
   /// Gate and up projection of the dense or shared feed-forward [rows, intermediate].
   let gate: Rows
@@ -70,9 +71,12 @@ struct ActivationBuffers {
   /// Logits of as many rows as the head computes at a time [logitRows, vocabulary].
   let logits: Rows
 
+  /// - Parameters:
+  ///   - expanding: how latents are kept that prompts are computed from in the expanded form; nil
+  ///     where none are.
   init(
     _ c: ModelConfiguration, decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int,
-    arena: ScratchArena = ScratchArena()
+    expanding latents: LatentFormat?, arena: ScratchArena = ScratchArena()
   ) {
     self.arena = arena
     self.decodeRows = decodeRows
@@ -93,6 +97,9 @@ struct ActivationBuffers {
     attended = arena.rows(attentionRows, width: heads * c.latentRank)
     values = arena.rows(rows, width: heads * c.valueWidth)
     scan = LatentScanBuffers(c, rows: attentionRows, threads: threads, arena: arena)
+    expandedScan = latents.map {
+      ExpandedScanBuffers(c, rows: rows, latents: $0, threads: threads, arena: arena)
+    }
     let widest = max(c.intermediateSize, c.expertIntermediateSize * c.sharedExpertCount)
     gate = arena.rows(rows, width: widest)
     up = arena.rows(rows, width: widest)

@@ -55,7 +55,8 @@ public final class DeepSeekModel: @unchecked Sendable {
     context = AttentionContext(c, backend: backend, storage: storage)
     buffers = ActivationBuffers(
       c, decodeRows: decodeRows, prefillRows: prefillRows, logitRows: logitRows,
-      threads: backend.pool.threadCount)
+      threads: backend.pool.threadCount,
+      expanding: weights.promptAttention == .expanded ? storage.shape.format : nil)
     plan = ExpertPlan(
       expertCount: c.routedExpertCount, expertsPerToken: c.expertsPerToken,
       rows: max(decodeRows, prefillRows))

@@ -9,10 +9,14 @@ public struct Segment: Sendable {
   public var pages: [PageIndex]
   /// The first position that the rows attend to: 0, or where an MTP module's latents begin.
   public var firstVisible: Int
+  /// Positions below have their attention computed in the expanded form; the weights have to be
+  /// loaded for that.
+  public var expandedCount: Int
 
   /// - Parameter pages: enough for all positions up to the last token's.
   public init(
-    firstPosition: Int, tokenCount: Int, pages: [PageIndex], firstVisible: Int = 0
+    firstPosition: Int, tokenCount: Int, pages: [PageIndex], firstVisible: Int = 0,
+    expandedCount: Int = 0
   ) {
     precondition(firstPosition >= 0 && tokenCount > 0, "empty segment")
     precondition((0...firstPosition).contains(firstVisible), "a row sees itself")
@@ -23,6 +27,7 @@ public struct Segment: Sendable {
     self.tokenCount = tokenCount
     self.pages = pages
     self.firstVisible = firstVisible
+    self.expandedCount = expandedCount
   }
 }
 
@@ -85,6 +90,23 @@ public struct ForwardBatch: Sendable {
     let next = row + 1
     return next == rowCount || segmentOfRow[next] != segmentOfRow[row]
       || positions[next].isMultiple(of: LatentStorage.tokensPerPage)
+  }
+
+  /// The rows from `first` on whose attention is computed together: in the expanded form those of
+  /// one segment, else all up to the next expanded one.
+  func run(from first: Int) -> (rows: Range<Int>, isExpanded: Bool) {
+    let isExpanded = isExpanded(row: first)
+    var end = first + 1
+    while end < rowCount, self.isExpanded(row: end) == isExpanded,
+      !isExpanded || segmentOfRow[end] == segmentOfRow[first]
+    {
+      end += 1
+    }
+    return (first..<end, isExpanded)
+  }
+
+  private func isExpanded(row: Int) -> Bool {
+    positions[row] < segments[segmentOfRow[row]].expandedCount
   }
 
   /// The segment that row `row` belongs to.

@@ -1,5 +1,5 @@
 // Multi-head latent attention (DeepSeek-V2 paper, section 2.1; DeepSeek-V3 paper, section 2.1.1) in
-// its absorbed form, for every row, prompt or generated:
+// its absorbed form, for every row, prompt or generated, but those that a segment wants expanded:
 //
 //   q_h = [nope | rope(pe)]                         from the low-rank query, or directly
 //   [c | k] = W_kva x;  c = norm(c);  k = rope(k)   what the cache keeps, one for all heads
@@ -28,6 +28,8 @@ struct LatentAttention: Sendable {
   /// Per head W_UK^T [latentRank, nope] and W_UV [value, latentRank].
   let keys: [PackedMatrix]
   let values: [PackedMatrix]
+  /// Per head W_UK [nope, latentRank], for rows in the expanded form; nil where there are none.
+  let expandedKeys: [PackedMatrix]?
   /// [hidden, heads * value]
   let output: PackedMatrix
   let outputBias: Vector?
@@ -74,21 +76,52 @@ extension LatentAttention {
         query: query, latent: buffers.latent.rows(rows), rotation: buffers.rotation.rows(rows),
         norm: latentNorm, context: context, batch: batch, layer: layer))
     backend.finished(.other)
-    let values = buffers.values.rows(rows)
+    var done = 0
+    while done < x.count {
+      let run = batch.run(from: done)
+      if run.isExpanded {
+        attendExpanded(run.rows, batch: batch, layer: layer, context, buffers)
+      } else {
+        attendAbsorbed(run.rows, batch: batch, layer: layer, context, buffers)
+      }
+      done = run.rows.upperBound
+    }
+    backend.linear(output, buffers.values.rows(rows), using: buffers.inputEncoding, into: y)
+    if let outputBias { Elementwise.add(outputBias, to: y) }
+    backend.finished(.attentionOutput)
+  }
+
+  /// From the queries of some rows to their values.
+  private func attendAbsorbed(
+    _ rows: Range<Int>, batch: ForwardBatch, layer: Int, _ context: AttentionContext,
+    _ buffers: ActivationBuffers
+  ) {
+    let backend = context.backend
     // Absorbed queries and what they find are the widest rows there are: some at a time, while the
     // caches hold them.
-    for first in stride(from: 0, to: x.count, by: buffers.attended.count) {
-      let block = first..<min(first + buffers.attended.count, x.count)
-      absorb(query.rows(block), context, buffers)
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: buffers.attended.count) {
+      let block = first..<min(first + buffers.attended.count, rows.upperBound)
+      absorb(buffers.query.rows(block), context, buffers)
       backend.finished(.absorption)
       LatentScan(batch: batch, rows: block, layer: layer, context, buffers).run()
       backend.finished(.latentScan)
-      expandValues(context, buffers, into: values.rows(block))
+      expandValues(context, buffers, into: buffers.values.rows(block))
       backend.finished(.valueExpansion)
     }
-    backend.linear(output, values, using: buffers.inputEncoding, into: y)
-    if let outputBias { Elementwise.add(outputBias, to: y) }
-    backend.finished(.attentionOutput)
+  }
+
+  /// The same in the expanded form, for rows of one segment.
+  private func attendExpanded(
+    _ rows: Range<Int>, batch: ForwardBatch, layer: Int, _ context: AttentionContext,
+    _ buffers: ActivationBuffers
+  ) {
+    guard let expandedKeys, let scratch = buffers.expandedScan else {
+      preconditionFailure("weights were not loaded for the expanded form")
+    }
+    var scan = ExpandedScan(
+      batch: batch, rows: rows, layer: layer, keys: expandedKeys, values: values,
+      query: buffers.query, output: buffers.values, context, scratch)
+    scan.run()
   }
 
   /// Nanoseconds that a thread takes to store a latent.

@@ -23,16 +23,18 @@ public struct MemoryPlan: Sendable, Equatable {
   ///   - pageCount: pages of the latent pool.
   ///   - sequences: the most that run side by side; each keeps adjusted logits and candidates.
   ///   - decodeRows, prefillRows, logitRows, threads: as for `DeepSeekModel`.
+  ///   - promptAttention: as for `ModelWeights`.
   public init(
     _ configuration: ModelConfiguration, weights: Int, latents: LatentShape, pageCount: Int,
-    sequences: Int, decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int
+    sequences: Int, decodeRows: Int, prefillRows: Int, logitRows: Int, threads: Int,
+    promptAttention: PromptAttention
   ) {
     self.weights = weights
     self.latents = latents.bytesPerPage * pageCount
     scratch =
       ActivationBuffers(
         configuration, decodeRows: decodeRows, prefillRows: prefillRows, logitRows: logitRows,
-        threads: threads,
+        threads: threads, expanding: promptAttention == .expanded ? latents.format : nil,
         arena: ScratchArena(allocating: false)
       ).arena.byteCount + sequences * configuration.vocabularySize * Self.samplingBytes
   }

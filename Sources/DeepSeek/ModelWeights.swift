@@ -8,6 +8,8 @@ import Weights
 public struct ModelWeights: Sendable {
   /// What the checkpoint is.
   public let configuration: ModelConfiguration
+  /// The form that prompts are computed in.
+  public let promptAttention: PromptAttention
   /// What all packed matrices take.
   public let packedByteCount: Int
   let checkpoint: Checkpoint
@@ -20,11 +22,15 @@ public struct ModelWeights: Sendable {
   private let memory: LargeMemory?
 
   /// Plans a checkpoint strictly: what is missing, misshapen or left over is an error.
+  /// - Parameter promptAttention: the expanded form takes a second copy of the keys' matrices.
   /// - Throws: `DeepSeekError` naming the configuration key, or file and tensor.
-  public init(_ checkpoint: Checkpoint) throws(DeepSeekError) {
+  public init(
+    _ checkpoint: Checkpoint, promptAttention: PromptAttention = .absorbed
+  ) throws(DeepSeekError) {
     let configuration = try ModelConfiguration(of: checkpoint)
     do {
-      try self.init(checkpoint, configuration, WeightPacker(memory: nil), memory: nil)
+      try self.init(
+        checkpoint, configuration, promptAttention, WeightPacker(memory: nil), memory: nil)
     } catch {
       throw .weights(error)
     }
@@ -67,7 +73,7 @@ public struct ModelWeights: Sendable {
     let weights: ModelWeights
     do {
       weights = try ModelWeights(
-        checkpoint, configuration, WeightPacker(memory: memory), memory: memory)
+        checkpoint, configuration, promptAttention, WeightPacker(memory: memory), memory: memory)
     } catch {
       throw .weights(error)
     }
@@ -90,15 +96,18 @@ public struct ModelWeights: Sendable {
   }
 
   private init(
-    _ checkpoint: Checkpoint, _ c: ModelConfiguration, _ packer: WeightPacker,
-    memory: LargeMemory?
+    _ checkpoint: Checkpoint, _ c: ModelConfiguration, _ promptAttention: PromptAttention,
+    _ packer: WeightPacker, memory: LargeMemory?
   ) throws(WeightsError) {
-    let loader = WeightLoader(checkpoint: checkpoint, configuration: c, packer: packer)
+    self.promptAttention = promptAttention
+    let loader = WeightLoader(
+      checkpoint: checkpoint, configuration: c, packer: packer)
     let size = (c.vocabularySize, c.hiddenSize)
     embedding = try loader.stored("model.embed_tokens", size.0, size.1)
     var layers: [DecoderLayer] = []
     for index in 0..<c.layerCount {
-      layers.append(try loader.layer(index, isDense: index < c.denseLayerCount))
+      layers.append(
+        try loader.layer(index, isDense: index < c.denseLayerCount, promptAttention))
     }
     self.layers = layers
     finalNorm = try loader.vector("model.norm.weight", c.hiddenSize)
@@ -144,12 +153,14 @@ private struct WeightLoader {
     try checkpoint.requireVector(name, count: count)
   }
 
-  func layer(_ index: Int, isDense: Bool) throws(WeightsError) -> DecoderLayer {
+  func layer(
+    _ index: Int, isDense: Bool, _ promptAttention: PromptAttention
+  ) throws(WeightsError) -> DecoderLayer {
     let c = configuration
     let prefix = "model.layers.\(index)."
     return DecoderLayer(
       inputNorm: try vector(prefix + "input_layernorm.weight", c.hiddenSize),
-      attention: try attention(prefix + "self_attn."),
+      attention: try attention(prefix + "self_attn.", promptAttention),
       postAttentionNorm: try vector(prefix + "post_attention_layernorm.weight", c.hiddenSize),
       feedForward: isDense
         ? .dense(DenseFeedForward(unit: try feedForward(prefix + "mlp.", c.intermediateSize)))
@@ -157,7 +168,9 @@ private struct WeightLoader {
       epsilon: c.normEpsilon)
   }
 
-  func attention(_ prefix: String) throws(WeightsError) -> LatentAttention {
+  func attention(
+    _ prefix: String, _ promptAttention: PromptAttention
+  ) throws(WeightsError) -> LatentAttention {
     let c = configuration
     let (hidden, queryWidth) = (c.hiddenSize, c.headCount * (c.nopeWidth + c.ropeWidth))
     func bias(_ name: String, _ count: Int) throws(WeightsError) -> Vector? {
@@ -174,38 +187,44 @@ private struct WeightLoader {
       query = .direct(try matrix(prefix + "q_proj", queryWidth, hidden))
     }
     let latentWidth = c.latentRank + c.ropeWidth
-    let (keys, values) = try headMatrices(prefix)
+    let (keys, values, expandedKeys) = try headMatrices(prefix, promptAttention)
     return LatentAttention(
       query: query,
       latentDown: try matrix(prefix + "kv_a_proj_with_mqa", latentWidth, hidden),
       latentBias: try bias("kv_a_proj_with_mqa", latentWidth),
       latentNorm: try vector(prefix + "kv_a_layernorm.weight", c.latentRank),
-      keys: keys, values: values,
+      keys: keys, values: values, expandedKeys: expandedKeys,
       output: try matrix(prefix + "o_proj", hidden, c.headCount * c.valueWidth),
       outputBias: try bias("o_proj", hidden))
   }
 
   /// Per head W_UK^T [latentRank, nope] and W_UV [value, latentRank]: kv_b_proj of the published
   /// layout has W_UK above W_UV for each head; files that were split for absorption have W_UK^T of
-  /// all heads in k_b_proj and W_UV in v_b_proj.
+  /// all heads in k_b_proj and W_UV in v_b_proj. For the expanded form W_UK, too.
   func headMatrices(
-    _ prefix: String
-  ) throws(WeightsError) -> (keys: [PackedMatrix], values: [PackedMatrix]) {
+    _ prefix: String, _ promptAttention: PromptAttention
+  ) throws(WeightsError) -> (
+    keys: [PackedMatrix], values: [PackedMatrix], expandedKeys: [PackedMatrix]?
+  ) {
     let c = configuration
     let (heads, nope, value, rank) = (c.headCount, c.nopeWidth, c.valueWidth, c.latentRank)
+    let isExpanded = promptAttention == .expanded
     if checkpoint.tensor(named: prefix + "k_b_proj.weight") != nil {
       let keys = try stored(prefix + "k_b_proj", heads * rank, nope)
       let values = try stored(prefix + "v_b_proj", heads * value, rank)
+      let parts = (0..<heads).map { keys.rows($0 * rank..<($0 + 1) * rank) }
       return (
-        (0..<heads).map { packer.place(keys.rows($0 * rank..<($0 + 1) * rank)) },
-        (0..<heads).map { packer.place(values.rows($0 * value..<($0 + 1) * value)) }
+        parts.map { packer.place($0) },
+        (0..<heads).map { packer.place(values.rows($0 * value..<($0 + 1) * value)) },
+        isExpanded ? parts.map { packer.place(transposed: $0, isRounded: true) } : nil
       )
     }
     let both = try stored(prefix + "kv_b_proj", heads * (nope + value), rank)
     let firsts = (0..<heads).map { $0 * (nope + value) }
     return (
       firsts.map { packer.place(transposed: both.rows($0..<$0 + nope)) },
-      firsts.map { packer.place(both.rows($0 + nope..<$0 + nope + value)) }
+      firsts.map { packer.place(both.rows($0 + nope..<$0 + nope + value)) },
+      isExpanded ? firsts.map { packer.place(both.rows($0..<$0 + nope)) } : nil
     )
   }
 
@@ -268,7 +287,7 @@ private struct WeightLoader {
       embeddingNorm: try vector(prefix + "enorm.weight", c.hiddenSize),
       hiddenNorm: try vector(prefix + "hnorm.weight", c.hiddenSize),
       projection: try matrix(prefix + "eh_proj", c.hiddenSize, 2 * c.hiddenSize),
-      layer: try layer(index, isDense: false),
+      layer: try layer(index, isDense: false, .absorbed),
       outputNorm: try vector(prefix + "shared_head.norm.weight", c.hiddenSize),
       head: try copy("shared_head.head").map { packer.place($0) } ?? head)
   }

@@ -8,6 +8,8 @@ public enum PassOperation: Int, Sendable, CaseIterable {
   /// Queries, latents and rope keys, not rotated yet.
   case attentionProjections
   case absorption
+  /// Keys and values of a prompt's context in the expanded form.
+  case contextExpansion
   case latentScan
   case valueExpansion
   case attentionOutput

@@ -42,7 +42,8 @@ extension Engine {
         retire(sequence)
       } else if sequence.finished == nil, sequence.request.usesPrefixCache {
         pool.share(
-          &sequence.pages, tokens: sequence.tokens, computed: sequence.computed,
+          &sequence.pages, tokens: sequence.tokens, expanded: sequence.expandedCount,
+          computed: sequence.computed,
           salt: sequence.request.cacheSalt, drafted: &sequence.drafted)
       }
     }

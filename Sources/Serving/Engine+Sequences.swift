@@ -28,7 +28,10 @@ extension Engine {
     let usesCache = sequence.request.usesPrefixCache
     func lookup(limit: Int) -> PrefixHit {
       !usesCache
-        ? PrefixHit() : pool.lookup(sequence.tokens, limit: limit, salt: sequence.request.cacheSalt)
+        ? PrefixHit()
+        : pool.lookup(
+          sequence.tokens, expanded: sequence.expandedCount, limit: limit,
+          salt: sequence.request.cacheSalt)
     }
     var hit = lookup(limit: sequence.reusableCount)
     guard !isPrefixUnderWay(sequence, known: hit.tokenCount) else { return false }
@@ -85,7 +88,10 @@ extension Engine {
         other.request.cacheSalt == sequence.request.cacheSalt
       else { return false }
       let end = (max(other.computed, known) / size + 1) * size
-      return end <= sequence.reusableCount && end <= other.tokens.count
+      let isAlike =
+        other.expandedCount == sequence.expandedCount
+        || end <= min(other.expandedCount, sequence.expandedCount)
+      return isAlike && end <= sequence.reusableCount && end <= other.tokens.count
         && other.tokens[..<end] == sequence.tokens[..<end]
     }
   }
@@ -146,7 +152,8 @@ extension Engine {
     // What a failed sequence computed is not for others.
     let isKept = sequence.failure == nil && sequence.request.usesPrefixCache
     pool.retire(
-      sequence.pages, tokens: sequence.tokens, computed: isKept ? sequence.computed : 0,
+      sequence.pages, tokens: sequence.tokens, expanded: sequence.expandedCount,
+      computed: isKept ? sequence.computed : 0,
       salt: sequence.request.cacheSalt, drafted: sequence.drafted)
   }
 

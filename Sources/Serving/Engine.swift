@@ -112,7 +112,9 @@ package final class Engine<Model: LanguageModel> {
   /// Takes what came in. False when the engine is to end.
   private func takeSubmissions() -> Bool {
     guard let news = inbox.take() else { return true }
-    for submission in news.submissions { enqueue(SequenceState(submission)) }
+    for submission in news.submissions {
+      enqueue(SequenceState(submission, limits.promptAttention))
+    }
     resume(news.resumptions)
     cancel(news.cancellations)
     return !news.isStopping

@@ -40,6 +40,8 @@ public struct EngineLimits: Sendable, Equatable {
   /// How long a step may last that computes prompts beside running answers.
   public var targetStepSeconds: Double
   public var speculation: Speculation
+  /// The form of prompts' attention; what the model's weights were loaded for.
+  public var promptAttention: PromptAttention
   /// Whether the latents of finished sequences are kept for prompts that begin the same way.
   public var cachesPrefixes: Bool
   /// Events that wait in a stream at which its sequence is paused until they are taken. One more
@@ -57,7 +59,8 @@ public struct EngineLimits: Sendable, Equatable {
   /// All are positive, and a sequence of `contextLength` fits the pool.
   public init(
     maxSequences: Int, queueLength: Int, prefillChunk: Int, contextLength: Int, pageCount: Int,
-    targetStepSeconds: Double = 0.05, speculation: Speculation = .auto, cachesPrefixes: Bool = true
+    targetStepSeconds: Double = 0.05, speculation: Speculation = .auto,
+    promptAttention: PromptAttention = .absorbed, cachesPrefixes: Bool = true
   ) {
     precondition(maxSequences > 0 && queueLength > 0 && prefillChunk > 0, "limits are positive")
     precondition(pageCount > 0, "an empty pool serves nobody")
@@ -74,6 +77,7 @@ public struct EngineLimits: Sendable, Equatable {
     self.pageCount = pageCount
     self.targetStepSeconds = targetStepSeconds
     self.speculation = speculation
+    self.promptAttention = promptAttention
     self.cachesPrefixes = cachesPrefixes
   }
 

@@ -63,7 +63,9 @@ struct LanePass {
     let firstRow = rowCount
     let drafts = count == sequence.pending ? sequence.drafts.count : 0
     batch.append(
-      Segment(firstPosition: first, tokenCount: count + drafts, pages: sequence.pages),
+      Segment(
+        firstPosition: first, tokenCount: count + drafts, pages: sequence.pages,
+        expandedCount: sequence.expandedCount),
       tokens: sequence.tokens[first..<first + count], drafts: sequence.drafts.prefix(drafts))
     entries.append(
       Entry(

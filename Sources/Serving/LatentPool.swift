@@ -66,12 +66,17 @@ package struct LatentPool {
   // MARK: - Prefixes
 
   /// The longest known prefix of `tokens`, at most `limit` positions of it. Changes nothing.
-  package func lookup(_ tokens: [Int32], limit: Int, salt: String?) -> PrefixHit {
+  /// - Parameter expanded: leading positions, in whole pages, that are in the expanded form.
+  package func lookup(
+    _ tokens: [Int32], expanded: Int = 0, limit: Int, salt: String?
+  ) -> PrefixHit {
     precondition(limit <= tokens.count, "more positions than tokens")
     var hit = PrefixHit()
     while hit.partialPage == nil, hit.tokenCount < limit {
       let asked = tokens[hit.tokenCount..<min(hit.tokenCount + Self.size, limit)]
-      guard let known = index.match(asked, after: hit.pages.last, salt: salt) else { break }
+      let known = index.match(
+        asked, isExpanded: hit.tokenCount < expanded, after: hit.pages.last, salt: salt)
+      guard let known else { break }
       if known.count == Self.size {
         hit.pages.append(known.page)
       } else {
@@ -114,8 +119,9 @@ package struct LatentPool {
   /// with the same tokens is known already, it takes the place of the sequence's own one, which is
   /// released: their latents are equal bit by bit. If it lacks MTP rows that the own one has,
   /// `drafted` loses everything up to the page's end.
+  /// - Parameter expanded: leading positions, in whole pages, that are in the expanded form.
   package mutating func share(
-    _ pages: inout [PageIndex], tokens: [Int32], computed: Int, salt: String?,
+    _ pages: inout [PageIndex], tokens: [Int32], expanded: Int = 0, computed: Int, salt: String?,
     drafted: inout Range<Int>
   ) {
     guard cachesPrefixes else { return }
@@ -123,19 +129,27 @@ package struct LatentPool {
     var first = full
     while first > 0, !index.contains(pages[first - 1]) { first -= 1 }
     for number in first..<full {
-      enter(&pages, number, tokens: tokens, end: computed, salt: salt, drafted: &drafted)
+      enter(
+        &pages, number, tokens: tokens, expanded: expanded, end: computed, salt: salt,
+        drafted: &drafted)
     }
   }
 
   /// Gives up all pages of a sequence. Its first `computed` positions stay known, the rest is free.
+  /// - Parameter expanded: leading positions, in whole pages, that are in the expanded form.
   package mutating func retire(
-    _ pages: [PageIndex], tokens: [Int32], computed: Int, salt: String?, drafted: Range<Int>
+    _ pages: [PageIndex], tokens: [Int32], expanded: Int = 0, computed: Int, salt: String?,
+    drafted: Range<Int>
   ) {
     var (pages, drafted) = (pages, drafted)
-    share(&pages, tokens: tokens, computed: computed, salt: salt, drafted: &drafted)
+    share(
+      &pages, tokens: tokens, expanded: expanded, computed: computed, salt: salt,
+      drafted: &drafted)
     let tail = computed / Self.size
     if cachesPrefixes, !computed.isMultiple(of: Self.size), !index.contains(pages[tail]) {
-      enter(&pages, tail, tokens: tokens, end: computed, salt: salt, drafted: &drafted)
+      enter(
+        &pages, tail, tokens: tokens, expanded: expanded, end: computed, salt: salt,
+        drafted: &drafted)
     }
     for page in pages.reversed() { release(page) }
   }
@@ -143,17 +157,20 @@ package struct LatentPool {
   /// Makes one page known, up to position `end`, or exchanges it for a known one that has as many
   /// of its tokens.
   private mutating func enter(
-    _ pages: inout [PageIndex], _ number: Int, tokens: [Int32], end: Int, salt: String?,
-    drafted: inout Range<Int>
+    _ pages: inout [PageIndex], _ number: Int, tokens: [Int32], expanded: Int, end: Int,
+    salt: String?, drafted: inout Range<Int>
   ) {
     let place = number * Self.size..<(number + 1) * Self.size
     let content = tokens[place.lowerBound..<min(place.upperBound, end)]
     let parent = number > 0 ? pages[number - 1] : nil
     let rows = drafted.clamped(to: content.startIndex..<content.endIndex)
     let slots = rows.lowerBound - place.lowerBound..<rows.upperBound - place.lowerBound
-    guard let known = index.match(content, after: parent, salt: salt), known.count == content.count
-    else {
-      index.insert(pages[number], tokens: content, after: parent, salt: salt, drafted: slots)
+    let isExpanded = place.lowerBound < expanded
+    let known = index.match(content, isExpanded: isExpanded, after: parent, salt: salt)
+    guard let known, known.count == content.count else {
+      index.insert(
+        pages[number], tokens: content, isExpanded: isExpanded, after: parent, salt: salt,
+        drafted: slots)
       return
     }
     retain(known.page)

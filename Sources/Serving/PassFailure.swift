@@ -57,7 +57,9 @@ extension Engine {
     monitor.fail(failure)
     monitor.rest()
     inbox.close()
-    for submission in inbox.take()?.submissions ?? [] { enqueue(SequenceState(submission)) }
+    for submission in inbox.take()?.submissions ?? [] {
+      enqueue(SequenceState(submission, limits.promptAttention))
+    }
     for sequence in running + waiting + paused where !sequence.isCancelled {
       sequence.fail(failure)
       end(sequence)

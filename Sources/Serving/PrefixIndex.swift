@@ -4,8 +4,8 @@
 
 import DeepSeek
 
-/// Known pages by the tokens they stand for. A page follows its parent: the same tokens after other
-/// ones are another entry. Pages with all 64 tokens can have children, shorter ones are leaves.
+/// Known pages by the tokens they stand for and the form that their attention was computed in. A
+/// page follows its parent: the same tokens after other ones are another entry. Pages with all 64 tokens can have children, shorter ones are leaves.
 ///
 /// A page's entry has the page's number, and siblings are linked through their entries, so that the
 /// index allocates nothing after its start but the place of a new salt. Siblings are searched one
@@ -17,6 +17,8 @@ struct PrefixIndex {
     /// Tokens of the page; 0 while it is not in the index.
     var count = 0
     var salt: String?
+    /// Whether its attention was computed in the expanded form.
+    var isExpanded = false
     /// Nil for the first page of a sequence.
     var parent: PageIndex?
     var firstChild: PageIndex?
@@ -56,15 +58,15 @@ struct PrefixIndex {
 
   // MARK: - Tokens
 
-  /// The page after `parent` that has the most of the asked tokens in common, from the first on;
-  /// nil when none has one. Of equals the one that came last.
+  /// The page after `parent`, in the asked form, that has the most of the asked tokens in common,
+  /// from the first on; nil when none has one. Of equals the one that came last.
   func match(
-    _ asked: ArraySlice<Int32>, after parent: PageIndex?, salt: String?
+    _ asked: ArraySlice<Int32>, isExpanded: Bool, after parent: PageIndex?, salt: String?
   ) -> (page: PageIndex, count: Int)? {
     var best: (page: PageIndex, count: Int)?
     var next = firstChild(of: parent, salt: salt)
     while let page = next {
-      let count = commonCount(page, asked)
+      let count = self[page].isExpanded == isExpanded ? commonCount(page, asked) : 0
       if count > best?.count ?? 0 { best = (page, count) }
       if count == asked.count { break }
       next = self[page].nextSibling
@@ -88,8 +90,8 @@ struct PrefixIndex {
 
   /// Adds a page that somebody refers to.
   mutating func insert(
-    _ page: PageIndex, tokens content: ArraySlice<Int32>, after parent: PageIndex?, salt: String?,
-    drafted: Range<Int>
+    _ page: PageIndex, tokens content: ArraySlice<Int32>, isExpanded: Bool,
+    after parent: PageIndex?, salt: String?, drafted: Range<Int>
   ) {
     precondition(!contains(page) && (1...Self.size).contains(content.count), "malformed entry")
     if let parent { precondition(self[parent].count == Self.size, "only full pages are followed") }
@@ -97,7 +99,8 @@ struct PrefixIndex {
     for (offset, token) in content.enumerated() { tokens[start + offset] = token }
     let sibling = firstChild(of: parent, salt: salt)
     self[page] = Entry(
-      count: content.count, salt: salt, parent: parent, nextSibling: sibling, drafted: drafted)
+      count: content.count, salt: salt, isExpanded: isExpanded, parent: parent,
+      nextSibling: sibling, drafted: drafted)
     if let sibling { self[sibling].previousSibling = page }
     setFirstChild(of: parent, salt: salt, to: page)
   }

@@ -8,6 +8,8 @@ final class SequenceState {
   let id: SequenceID
   let request: GenerationRequest
   let stream: TokenStream
+  /// Leading positions of the prompt whose attention is computed in the expanded form.
+  let expandedCount: Int
   /// Prompt followed by the generated tokens.
   private(set) var tokens: [Int32]
   /// Holds the latents; page i those of positions 64 i to 64 i + 63. Empty while it waits.
@@ -42,10 +44,11 @@ final class SequenceState {
   /// Different tokens of an answer for whose penalties room is taken at once.
   private static let reservedTokens = 1024
 
-  init(_ submission: Submission) {
+  init(_ submission: Submission, _ promptAttention: PromptAttention = .absorbed) {
     id = submission.id
     request = submission.request
     stream = submission.stream
+    expandedCount = promptAttention.expandedCount(ofPrompt: request.prompt.count)
     tokens = request.prompt
     drafts.reserveCapacity(Speculation.maxDepth)
   }

@@ -23,20 +23,21 @@ public final class WeightPacker: @unchecked Sendable {
 
   /// A place for the matrix.
   public func place(_ source: StoredMatrix) -> PackedMatrix {
-    place(source, isTransposed: false)
+    place(PackedMatrix(source, at: byteCount, of: memory), source, isTransposed: false)
   }
 
   /// A place for the matrix with its columns as rows. A transposed block would not be one of its
   /// format, so the elements become bfloat16, or float32 where they are not that already.
-  public func place(transposed source: StoredMatrix) -> PackedMatrix {
-    place(source, isTransposed: true)
+  /// - Parameter isRounded: whether quantised elements become bfloat16, too.
+  public func place(transposed source: StoredMatrix, isRounded: Bool = false) -> PackedMatrix {
+    place(
+      PackedMatrix(transposed: source, isRounded: isRounded, at: byteCount, of: memory), source,
+      isTransposed: true)
   }
 
-  private func place(_ source: StoredMatrix, isTransposed: Bool) -> PackedMatrix {
-    let matrix =
-      isTransposed
-      ? PackedMatrix(transposed: source, at: byteCount, of: memory)
-      : PackedMatrix(source, at: byteCount, of: memory)
+  private func place(
+    _ matrix: PackedMatrix, _ source: StoredMatrix, isTransposed: Bool
+  ) -> PackedMatrix {
     byteCount += matrix.byteCount
     jobs.append(Job(matrix: matrix, source: source, isTransposed: isTransposed))
     return matrix

@@ -43,7 +43,7 @@ static float_rows mixed_rows(int64_t count, int64_t width, number_kind kind) {
 
 /// Pages whose slots hold no number, but for those that somebody sees.
 static void write_pages(attention_case *c, number_kind kind) {
-  int64_t width = c->shape.rank + c->shape.rope, bytes = ck_latent_page_bytes(&c->shape);
+  int64_t width = c->shape.rank + c->shape.rope + c->shape.value, bytes = ck_latent_page_bytes(&c->shape);
   int64_t end = c->visible + (c->head + c->lanes - 1) / c->heads;
   float_rows rows = mixed_rows(CK_PAGE_SLOTS, width, kind);
   for (int64_t p = 0; p < c->count; p++) {
@@ -61,6 +61,7 @@ static attention_case random_case(ck_attention_form form, number_kind kind) {
   attention_case c = {.shape = {.form = form}};
   c.shape.rank = random_between(0, 15) == 0 ? random_between(500, 530) : random_between(1, 100);
   c.shape.rope = random_between(1, 40);
+  if (form != CK_ATTEND_INT8 && random_between(0, 2) == 0) c.shape.value = random_between(1, 100);
   c.count = random_between(1, MOST_PAGES);
   c.position = random_between(0, 3) * CK_PAGE_SLOTS;
   c.first = c.position + random_between(0, 1) * random_between(0, CK_PAGE_SLOTS - 1);
@@ -72,12 +73,18 @@ static attention_case random_case(ck_attention_form form, number_kind kind) {
   c.scale = 0.25f + random_float(0.2f);
   c.queries = mixed_rows(c.lanes, c.shape.rank + c.shape.rope, kind);
   write_pages(&c, kind);
-  describe("form %d, rank %lld, rope %lld, %lld lanes of %lld heads from %lld, first %lld, "
+  describe("form %d, rank %lld, rope %lld, value %lld, %lld lanes of %lld heads from %lld, first %lld, "
            "visible %lld, pages at %lld",
-           (int)form, (long long)c.shape.rank, (long long)c.shape.rope, (long long)c.lanes,
+           (int)form, (long long)c.shape.rank, (long long)c.shape.rope, (long long)c.shape.value,
+           (long long)c.lanes,
            (long long)c.heads, (long long)c.head, (long long)c.first, (long long)c.visible,
            (long long)c.position);
   return c;
+}
+
+/// Elements of a sum.
+static int64_t sum_width(const attention_case *c) {
+  return c->shape.value > 0 ? c->shape.value : c->shape.rank;
 }
 
 static attention_run run_begin(const attention_case *c, ck_tier tier) {
@@ -85,8 +92,8 @@ static attention_run run_begin(const attention_case *c, ck_tier tier) {
   attention_run run = {.table = ck_attention_of(tier, c->shape.form),
                        .panels = guarded(panels * words * 4),
                        .state = guarded(panels * CK_PANEL_STATE * 4),
-                       .sums = guarded(c->lanes * c->shape.rank * 4),
-                       .total = guarded(c->lanes * c->shape.rank * 4),
+                       .sums = guarded(c->lanes * sum_width(c) * 4),
+                       .total = guarded(c->lanes * sum_width(c) * 4),
                        .total_state = guarded(c->lanes * 2 * 4)};
   for (int64_t p = 0; p < panels; p++) {
     int64_t lane = p * CK_PANEL_LANES, left = c->lanes - lane;
@@ -120,11 +127,11 @@ static void run_merge(const attention_case *c, const attention_run *run, int isF
   for (int64_t lane = 0; lane < c->lanes; lane++) {
     const float *state = run->state + lane / CK_PANEL_LANES * CK_PANEL_STATE +
                          lane % CK_PANEL_LANES;
-    ck_attention_merge merge = {.rank = c->shape.rank,
-                                .part = run->sums + lane * c->shape.rank,
+    ck_attention_merge merge = {.width = sum_width(c),
+                                .part = run->sums + lane * sum_width(c),
                                 .part_maximum = state[0],
                                 .part_sum = state[CK_PANEL_LANES],
-                                .total = run->total + lane * c->shape.rank,
+                                .total = run->total + lane * sum_width(c),
                                 .total_maximum = run->total_state + lane * 2,
                                 .total_sum = run->total_state + lane * 2 + 1,
                                 .is_first = isFirst,
@@ -141,7 +148,7 @@ static void compare(const char *what, const float *expected, const float *actual
 /// All pages in order, in one part or more.
 static void try_case(const attention_case *c, ck_tier tier) {
   attention_run expected = run_begin(c, CK_SCALAR), actual = run_begin(c, tier);
-  int64_t sums = c->lanes * c->shape.rank, state = panels_of(c) * CK_PANEL_STATE;
+  int64_t sums = c->lanes * sum_width(c), state = panels_of(c) * CK_PANEL_STATE;
   int fresh = 1, isFirst = 1;
   for (int64_t page = 0; page < c->count; page++) {
     run_step(c, &expected, page, fresh);

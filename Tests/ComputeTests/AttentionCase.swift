@@ -13,7 +13,7 @@ struct AttentionCase {
   /// Rows at the end of the context, each with all heads, that ask together.
   let heads: Int
   let rows: Int
-  /// Latent and rope key by position; what bfloat16 can say, so that it is stored as it is.
+  /// Latent and rope key by position, or key, rope key and value; what bfloat16 can say, so that it is stored as it is.
   let latents: [[Float]]
   /// [rows * heads, rank + rope]
   let queries: Rows
@@ -30,12 +30,12 @@ struct AttentionCase {
     self.firstVisible = firstVisible
     self.heads = heads
     self.rows = rows
-    let width = layout.rank + layout.rope
+    let width = layout.width
     let size = LatentPageLayout.slotCount
     let row = arena.rows(1, width: width)
-    queries = arena.rows(rows * heads, width: width)
+    queries = arena.rows(rows * heads, width: layout.rank + layout.rope)
     for index in 0..<queries.count {
-      for k in 0..<width { queries[index, k] = Float.random(in: -1...1, using: &g) }
+      for k in 0..<queries.width { queries[index, k] = Float.random(in: -1...1, using: &g) }
     }
     pages = (0..<(positions + size - 1) / size).map { _ in
       let page = GuardedMemory(byteCount: layout.byteCount)
@@ -87,8 +87,8 @@ struct AttentionCase {
     }
     let sums = AttentionSums(
       state: arena.rows(lanes.panels, width: AttentionSums.stateWidth),
-      latents: arena.rows(lanes.count, width: layout.rank))
-    let total = arena.rows(lanes.count, width: layout.rank)
+      latents: arena.rows(lanes.count, width: layout.sumWidth))
+    let total = arena.rows(lanes.count, width: layout.sumWidth)
     let state = arena.rows(lanes.count, width: 2)
     sums.latents.fill(.nan)
     total.fill(.nan)
@@ -115,16 +115,17 @@ struct AttentionCase {
   func definition(lane: Int) -> [Double] {
     let last = positions - rows + lane / heads
     let scores = (firstVisible...last).map { position in
-      latents[position].indices.reduce(0.0) {
+      (0..<queries.width).reduce(0.0) {
         $0 + Double(queries[lane, $1]) * Double(latents[position][$1])
       } * Double(Self.scale)
     }
     let highest = scores.max()!
     let weights = scores.map { Glibc.exp($0 - highest) }
     let total = weights.reduce(0, +)
-    return (0..<layout.rank).map { column in
+    let first = layout.value > 0 ? queries.width : 0
+    return (0..<layout.sumWidth).map { column in
       zip(weights, firstVisible...last).reduce(0.0) {
-        $0 + $1.0 * Double(latents[$1.1][column])
+        $0 + $1.0 * Double(latents[$1.1][first + column])
       } / total
     }
   }

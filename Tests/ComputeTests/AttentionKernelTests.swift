@@ -32,8 +32,11 @@ struct AttentionKernelTests {
   /// Widths and contexts at odd sizes, and at the ends of pages, panels and vectors.
   static func cases(_ form: Form, using g: inout SeededGenerator) -> [AttentionCase] {
     var cases: [AttentionCase] = []
-    for (rank, rope) in [(1, 1), (5, 3), (16, 4), (40, 10), (72, 36), (130, 18)] {
-      let layout = LatentPageLayout(rank: rank, rope: rope, format: form.format)
+    for (rank, rope, value) in [
+      (1, 1, 0), (5, 3, 0), (16, 4, 0), (40, 10, 0), (72, 36, 0), (130, 18, 0), (1, 1, 1),
+      (24, 8, 16), (21, 6, 33), (10, 3, 70),
+    ] where value == 0 || form.format != .int8 {
+      let layout = LatentPageLayout(rank: rank, rope: rope, value: value, format: form.format)
       for (positions, first, heads, rows) in [
         (1, 0, 1, 1), (2, 1, 3, 1), (64, 0, 16, 1), (67, 1, 4, 5), (130, 0, 20, 3), (10, 1, 7, 9),
         (200, 70, 2, 40),
@@ -138,6 +141,47 @@ struct LatentPageTests {
       unsafe layout.encode(row, row: 0, slot: slot, into: expected.bytes)
     }
     #expect(unsafe target.bytes.elementsEqual(expected.bytes))
+  }
+
+  @Test("what is stored is read again", arguments: LatentFormat.allCases)
+  func reads(format: LatentFormat) {
+    var g = SeededGenerator(seed: 7)
+    let layout = LatentPageLayout(rank: 21, rope: 6, format: format)
+    let (row, found) = (arena.rows(1, width: 27), arena.rows(2, width: 27))
+    let page = GuardedMemory(byteCount: layout.byteCount)
+    for slot in [0, 1, 31, 63] {
+      for k in 0..<27 { row[0, k] = Float.random(in: -1...1, using: &g) }
+      unsafe layout.encode(row, row: 0, slot: slot, into: page.bytes)
+      unsafe layout.decode(UnsafeRawBufferPointer(page.bytes), slot: slot, into: found, row: 1)
+      // Half a step of each format, of numbers up to 1.
+      let bound: Float = format == .float32 ? 0 : format == .bfloat16 ? 0x1p-9 : 1 / 253
+      for k in 0..<27 { #expect(abs(found[1, k] - row[0, k]) <= bound, "slot \(slot)") }
+    }
+  }
+
+  @Test(
+    "a page filled at once is one filled slot by slot, on every tier",
+    arguments: [(1, 1, 1), (24, 8, 16), (21, 6, 33), (500, 40, 300)])
+  func fills(rank: Int, rope: Int, value: Int) {
+    var g = SeededGenerator(seed: 9)
+    for format in [LatentFormat.float32, .bfloat16] {
+      let layout = LatentPageLayout(rank: rank, rope: rope, value: value, format: format)
+      let tokens = arena.rows(64, width: layout.width)
+      let expected = GuardedMemory(byteCount: layout.byteCount)
+      for slot in 0..<64 {
+        for k in 0..<layout.width { tokens[slot, k] = Float.random(in: -1...1, using: &g) }
+        unsafe layout.encode(tokens, row: slot, slot: slot, into: expected.bytes)
+      }
+      for tier in AttentionKernelTests.tiers {
+        for roundsInputs in [false, true] {
+          let kernels = Kernels(tier: tier, roundsInputs: roundsInputs)!
+          let page = GuardedMemory(byteCount: layout.byteCount)
+          unsafe AttentionKernels(kernels, layout: layout).fill(page.bytes, from: tokens)
+          let isEqual = unsafe page.bytes.elementsEqual(expected.bytes)
+          #expect(isEqual, "\(format), \(tier), rounded \(roundsInputs)")
+        }
+      }
+    }
   }
 
   @Test("numbers that are not finite, or tiny, trap nowhere", arguments: LatentFormat.allCases)

@@ -67,8 +67,9 @@ struct RandomWeights {
 
   /// The same of its columns.
   func packedTransposed() throws -> PackedMatrix {
-    try Self.pack(PackedMatrix(transposed: stored, at: 0, of: nil).byteCount) { memory in
-      let matrix = PackedMatrix(transposed: stored, at: 0, of: memory)
+    try Self.pack(PackedMatrix(transposed: stored, isRounded: false, at: 0, of: nil).byteCount) {
+      memory in
+      let matrix = PackedMatrix(transposed: stored, isRounded: false, at: 0, of: memory)
       for panel in 0..<matrix.panelCount { matrix.pack(panel: panel, fromTransposed: stored) }
       return matrix
     }

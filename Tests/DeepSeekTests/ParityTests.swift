@@ -27,6 +27,25 @@ struct ParityTests {
     #expect(bits.allSatisfy { $0 == bits[0] }, "a chunk size changed a bit")
   }
 
+  @Test("the same in the expanded form, or with its beginning in it", arguments: cases)
+  func expandedLogits(name: String) throws {
+    let parity = try ParityCase(name)
+    let expected = parity.expected["logits"]!
+    for expandedCount in [parity.tokens.count, 37] {
+      let runner = try SequenceRunner(directory: parity.directory, expandedCount: expandedCount)
+      var bits: [[UInt32]] = []
+      for chunk in [parity.tokens.count, 1, 7, 64] {
+        var chunkBits: [UInt32] = []
+        runner.forEachRow(parity.tokens, chunk: chunk) { position, logits in
+          chunkBits += array(logits).map(\.bitPattern)
+          expectClose(logits, expected, row: position, "\(name) \(expandedCount), chunk \(chunk)")
+        }
+        bits.append(chunkBits)
+      }
+      #expect(bits.allSatisfy { $0 == bits[0] }, "a chunk size changed a bit")
+    }
+  }
+
   @Test("the greedy continuation is the recorded one", arguments: cases)
   func greedy(name: String) throws {
     let parity = try ParityCase(name)
@@ -131,14 +150,37 @@ struct ParityTests {
     #expect(batched == reference, "beside another sequence")
   }
 
-  @Test("a long context is shared out among threads, and stays the same", arguments: fastForms)
-  func longContext(form: (latents: LatentFormat, roundsInputs: Bool)) throws {
+  @Test("tiers and threads change no bit of the expanded form", arguments: fastForms)
+  func expandedTiers(form: (latents: LatentFormat, roundsInputs: Bool)) throws {
+    let parity = try ParityCase("parity/v3_mtp")
+    func bits(_ tier: KernelTier, threads: Int, chunk: Int) throws -> [UInt32] {
+      let runner = try SequenceRunner(
+        directory: parity.directory, tier: tier, threads: threads, latents: form.latents,
+        roundsInputs: form.roundsInputs, expandedCount: 90)
+      var bits: [UInt32] = []
+      runner.forEachRow(Array(parity.tokens.prefix(100)), chunk: chunk) { _, logits in
+        bits += array(logits).map(\.bitPattern)
+      }
+      return bits
+    }
+    let reference = try bits(.scalar, threads: 1, chunk: 100)
+    for tier in KernelTier.allCases where Kernels(tier: tier) != nil {
+      #expect(try bits(tier, threads: 2, chunk: 41) == reference, "\(tier)")
+    }
+  }
+
+  @Test(
+    "a long context is shared out among threads, and stays the same", arguments: fastForms,
+    [0, 900])
+  func longContext(
+    form: (latents: LatentFormat, roundsInputs: Bool), expandedCount: Int
+  ) throws {
     let directory = try ParityCase("parity/v3_mtp").directory
     let tokens = (0..<1000).map { Int32($0 * 7 % 50) }
     func run(threads: Int, chunk: Int) throws -> [UInt32] {
       let runner = try SequenceRunner(
         directory: directory, threads: threads, latents: form.latents,
-        roundsInputs: form.roundsInputs, pageCount: 16)
+        roundsInputs: form.roundsInputs, pageCount: 16, expandedCount: expandedCount)
       runner.forEachRow(Array(tokens[..<960]), chunk: chunk) { _, _ in }
       // One row alone, as an answer grows.
       runner.model.decode(runner.batch(tokens[960..<961], at: 960))

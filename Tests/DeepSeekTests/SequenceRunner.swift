@@ -8,22 +8,28 @@ import Weights
 struct SequenceRunner {
   let model: DeepSeekModel
   let pages: [PageIndex]
+  /// Positions below are computed in the expanded form.
+  let expandedCount: Int
 
   init(
     directory: String, tier: KernelTier? = nil, threads: Int = 1,
-    latents: LatentFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
+    latents: LatentFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8,
+    expandedCount: Int = 0
   ) throws {
     try self.init(
       try Checkpoint.open(directory: directory), tier: tier, threads: threads, latents: latents,
-      roundsInputs: roundsInputs, pageCount: pageCount)
+      roundsInputs: roundsInputs, pageCount: pageCount, expandedCount: expandedCount)
   }
 
   init(
     _ checkpoint: Checkpoint, tier: KernelTier? = nil, threads: Int = 1,
-    latents: LatentFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8
+    latents: LatentFormat = .float32, roundsInputs: Bool = false, pageCount: Int = 8,
+    expandedCount: Int = 0
   ) throws {
     let pool = try WorkerPool(threadCount: threads)
-    let weights = try ModelWeights(checkpoint).packed(on: pool)
+    self.expandedCount = expandedCount
+    let form = expandedCount > 0 ? PromptAttention.expanded : .absorbed
+    let weights = try ModelWeights(checkpoint, promptAttention: form).packed(on: pool)
     let shape = LatentShape(weights.configuration, format: latents)
     let kernels = Kernels(
       tier: tier ?? Kernels.best.tier, roundsInputs: roundsInputs, quantisesInputs: roundsInputs)!
@@ -59,7 +65,8 @@ struct SequenceRunner {
     var batch = ForwardBatch()
     batch.append(
       Segment(
-        firstPosition: start, tokenCount: tokens.count, pages: pages, firstVisible: firstVisible),
+        firstPosition: start, tokenCount: tokens.count, pages: pages, firstVisible: firstVisible,
+        expandedCount: firstVisible > 0 ? 0 : expandedCount),
       tokens: tokens)
     return batch
   }

@@ -17,18 +17,24 @@ struct DemoEngine {
     case q8
     /// Converted to the mix of Q4_K and others.
     case q4
+    /// As it is, prompts in the expanded form.
+    case expanded
 
     var latents: LatentFormat { self == .q8 ? .int8 : .bfloat16 }
+    var promptAttention: PromptAttention { self == .expanded ? .expanded : .absorbed }
   }
 
   private static let bundled = Result { try weights(.bundled) }
   private static let q8 = Result { try weights(.q8) }
   private static let q4 = Result { try weights(.q4) }
+  private static let expanded = Result { try weights(.expanded) }
 
   private static func weights(_ form: Form) throws -> ModelWeights {
     let source = try Checkpoint.open(directory: Fixtures.path("../../Models/demo"))
     let pool = try WorkerPool(threadCount: 2)
-    if form == .bundled { return try ModelWeights(source).packed(on: pool) }
+    if form == .bundled || form == .expanded {
+      return try ModelWeights(source, promptAttention: form.promptAttention).packed(on: pool)
+    }
     let export = try ModelExport(source, as: form == .q8 ? .q8_0 : .q4_k_m)
     let directory = try TemporaryDirectory()
     let path = directory.path + "/demo.gguf"
@@ -46,7 +52,9 @@ struct DemoEngine {
   static func start(
     _ limits: EngineLimits, threads: Int, form: Form = .bundled
   ) throws -> EngineHandle {
-    try EngineHandle(model: model(limits, threads: threads, form: form), limits: limits)
+    var limits = limits
+    limits.promptAttention = form.promptAttention
+    return try EngineHandle(model: model(limits, threads: threads, form: form), limits: limits)
   }
 
   static func model(
@@ -57,6 +65,7 @@ struct DemoEngine {
       case .bundled: try bundled.get()
       case .q8: try q8.get()
       case .q4: try q4.get()
+      case .expanded: try expanded.get()
       }
     let shape = LatentShape(weights.configuration, format: form.latents)
     return DeepSeekModel(

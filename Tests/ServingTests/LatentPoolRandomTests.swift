@@ -12,6 +12,8 @@ private struct PoolExercise {
   struct Sequence {
     var tokens: [Int32]
     var salt: String?
+    /// Leading positions in the expanded form.
+    var expanded: Int
     var pages: [PageIndex]
     var computed: Int
     var drafted: Range<Int>
@@ -28,7 +30,7 @@ private struct PoolExercise {
   var latents: [UInt64]
   var drafts: [UInt64]
   /// Every beginning that the pool was told of.
-  var known: [(salt: String?, tokens: [Int32])] = []
+  var known: [(tokens: [Int32], hashes: [UInt64])] = []
   /// Whether a page ever had to go for another one.
   var hasEvicted = false
 
@@ -43,14 +45,19 @@ private struct PoolExercise {
 
   var held: [PageIndex] { running.flatMap(\.pages) }
 
-  /// For each position the hash of all tokens up to it.
-  func hashes(_ tokens: [Int32], _ salt: String?) -> [UInt64] {
+  /// For each position the hash of all tokens and forms up to it.
+  func hashes(_ tokens: [Int32], _ salt: String?, _ expanded: Int) -> [UInt64] {
     var state = UInt64(salt?.utf8.first ?? 1)
-    return tokens.map { token in
-      var mixer = SeededGenerator(seed: state &* 31 &+ UInt64(token))
+    return tokens.enumerated().map { position, token in
+      let content = UInt64(token) * 2 + (position < expanded ? 1 : 0)
+      var mixer = SeededGenerator(seed: state &* 31 &+ content)
       state = mixer.next()
       return state
     }
+  }
+
+  func hashes(_ sequence: Sequence) -> [UInt64] {
+    hashes(sequence.tokens, sequence.salt, sequence.expanded)
   }
 
   func slot(_ position: Int, _ pages: [PageIndex]) -> Int {
@@ -74,14 +81,16 @@ private struct PoolExercise {
     let tokens = text()
     let salt = Self.salts.randomElement(using: &random)!
     let limit = Int.random(in: 0...tokens.count, using: &random)
-    let hit = pool.lookup(tokens, limit: limit, salt: salt)
-    check(hit, tokens, limit, salt)
+    let expanded = 64 * Int.random(in: 0...2, using: &random)
+    let hit = pool.lookup(tokens, expanded: expanded, limit: limit, salt: salt)
+    check(hit, hashes(tokens, salt, expanded), limit)
     let available = pool.availableCount
     let revived = pool.revived(by: hit)
     pool.acquire(hit)
     #expect(pool.availableCount == available - revived, "seed \(seed)")
     var sequence = Sequence(
-      tokens: tokens, salt: salt, pages: hit.pages, computed: hit.tokenCount, drafted: hit.drafted)
+      tokens: tokens, salt: salt, expanded: expanded, pages: hit.pages, computed: hit.tokenCount,
+      drafted: hit.drafted)
     if let partial = hit.partialPage {
       if let own = allocate() {
         for slot in 0..<hit.partialSlots {
@@ -99,8 +108,7 @@ private struct PoolExercise {
   }
 
   /// What was found is there; how much was found is checked where nothing was evicted.
-  func check(_ hit: PrefixHit, _ tokens: [Int32], _ limit: Int, _ salt: String?) {
-    let expected = hashes(tokens, salt)
+  func check(_ hit: PrefixHit, _ expected: [UInt64], _ limit: Int) {
     let pages = hit.pages + [hit.partialPage].compactMap(\.self)
     #expect(hit.tokenCount <= limit && hit.drafted.upperBound == hit.tokenCount)
     let wrong = (0..<hit.tokenCount).first { latents[slot($0, pages)] != expected[$0] }
@@ -108,8 +116,8 @@ private struct PoolExercise {
     let undrafted = hit.drafted.first { drafts[slot($0, pages)] != expected[$0] }
     #expect(undrafted == nil, "seed \(seed): no MTP row at position \(undrafted ?? 0)")
     guard !hasEvicted else { return }
-    let longest = known.lazy.filter { $0.salt == salt }.map { known in
-      zip(known.tokens, tokens.prefix(limit)).prefix { $0 == $1 }.count
+    let longest = known.lazy.map { known in
+      zip(known.hashes, expected.prefix(limit)).prefix { $0 == $1 }.count
     }
     #expect(hit.tokenCount == longest.max() ?? 0, "seed \(seed): less than is known")
   }
@@ -124,7 +132,7 @@ private struct PoolExercise {
     }
     let reached = max(min(end, sequence.pages.count * 64), sequence.computed)
     if reached < end { #expect(pool.availableCount == 0, "seed \(seed): a page was refused") }
-    let content = hashes(sequence.tokens, sequence.salt)
+    let content = hashes(sequence)
     let isDrafting = Int.random(in: 0..<4, using: &random) > 0
     if sequence.drafted.upperBound < sequence.computed {
       sequence.drafted = max(sequence.computed, 1)..<max(sequence.computed, 1)
@@ -143,14 +151,14 @@ private struct PoolExercise {
   mutating func share(_ index: Int) {
     var sequence = running[index]
     pool.share(
-      &sequence.pages, tokens: sequence.tokens, computed: sequence.computed, salt: sequence.salt,
-      drafted: &sequence.drafted)
-    let content = hashes(sequence.tokens, sequence.salt)
+      &sequence.pages, tokens: sequence.tokens, expanded: sequence.expanded,
+      computed: sequence.computed, salt: sequence.salt, drafted: &sequence.drafted)
+    let content = hashes(sequence)
     for position in sequence.drafted where position < sequence.computed {
       #expect(drafts[slot(position, sequence.pages)] == content[position], "seed \(seed)")
     }
     let full = sequence.computed / 64 * 64
-    known.append((sequence.salt, Array(sequence.tokens[..<full])))
+    known.append((Array(sequence.tokens[..<full]), Array(content[..<full])))
     running[index] = sequence
   }
 
@@ -158,9 +166,9 @@ private struct PoolExercise {
     let sequence = running.remove(at: index)
     let computed = Int.random(in: 0..<8, using: &random) == 0 ? 0 : sequence.computed
     pool.retire(
-      sequence.pages, tokens: sequence.tokens, computed: computed, salt: sequence.salt,
-      drafted: sequence.drafted)
-    known.append((sequence.salt, Array(sequence.tokens[..<computed])))
+      sequence.pages, tokens: sequence.tokens, expanded: sequence.expanded, computed: computed,
+      salt: sequence.salt, drafted: sequence.drafted)
+    known.append((Array(sequence.tokens[..<computed]), Array(hashes(sequence)[..<computed])))
   }
 
   /// One random operation.

@@ -1,6 +1,7 @@
 // An answer depends on its request alone: not on its neighbours, the chunk size, the thread count,
 // speculation, preemption or what the prefix cache holds.
 
+import DeepSeek
 import Sampling
 import Serving
 import TestSupport
@@ -18,6 +19,7 @@ struct OneArithmeticTests {
     var chunk = 512
     var threads = 1
     var pageCount = 400
+    var promptLimit = OneArithmeticWorkload.promptLimit
     var cachesPrefixes = true
     /// A step this short makes prefills rest after every layer.
     var targetStepSeconds = 0.05
@@ -35,13 +37,13 @@ struct OneArithmeticTests {
     var limits: EngineLimits {
       EngineLimits(
         maxSequences: 10, queueLength: 128, prefillChunk: chunk,
-        contextLength: OneArithmeticWorkload.promptLimit + OneArithmeticWorkload.answerLimit,
+        contextLength: promptLimit + OneArithmeticWorkload.answerLimit,
         pageCount: pageCount, targetStepSeconds: targetStepSeconds, speculation: speculation,
         cachesPrefixes: cachesPrefixes)
     }
   }
 
-  static let smallPool = OneArithmeticWorkload.pagesOfLongest
+  static let smallPool = OneArithmeticWorkload.pagesOfLongest()
 
   static let variants = [
     Variant(),
@@ -85,6 +87,35 @@ struct OneArithmeticTests {
       #expect(answer.finish != nil || run.isCancelled(index), place)
     }
     #expect(engine.statistics.drafts[0].accepted > 0)
+  }
+
+  static let longPrompts = 800
+  static let expandedVariants = [
+    Variant(speculation: .off, chunk: 200, threads: 2, promptLimit: longPrompts),
+    Variant(speculation: .fixed(2), promptLimit: longPrompts, targetStepSeconds: 1e-5),
+    Variant(
+      chunk: 64, pageCount: OneArithmeticWorkload.pagesOfLongest(longPrompts),
+      promptLimit: longPrompts),
+  ]
+  static let expandedWorkload = Result {
+    try OneArithmeticWorkload(
+      count: 24, seed: seed, form: .expanded, promptLimit: longPrompts)
+  }
+
+  @Test("the same with prompts in the expanded form", arguments: expandedVariants)
+  func expanded(variant: Variant) throws {
+    let workload = try Self.expandedWorkload.get()
+    #expect(workload.requests.contains { $0.prompt.count > PromptAttention.blockLength })
+    let engine = try DemoEngine.start(variant.limits, threads: variant.threads, form: .expanded)
+    for round in 0..<variant.roundCount {
+      var run = OneArithmeticRun(workload.requests, seed: Self.seed &+ UInt64(round))
+      try run.run(on: engine)
+      for (index, answer) in run.answers.enumerated() {
+        let place: Comment = "seed \(Self.seed), round \(round), request \(index)"
+        #expect(answer.begins(workload.alone[index]), place)
+        #expect(answer.finish != nil || run.isCancelled(index), place)
+      }
+    }
   }
 
   /// What the variant is about has happened, and nothing is left behind.

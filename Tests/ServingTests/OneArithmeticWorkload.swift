@@ -43,6 +43,7 @@ struct StreamedAnswer: Equatable {
 
 /// Requests of every kind that must not influence each other.
 struct OneArithmeticWorkload {
+  /// Of most workloads.
   static let promptLimit = 300
   static let answerLimit = 120
   /// The first requests grow over several pages from next to nothing: where pages are few, some
@@ -51,18 +52,23 @@ struct OneArithmeticWorkload {
   /// Those who ask, in turns.
   static let clientCount = 3
   /// Pages of the longest sequence.
-  static let pagesOfLongest = (promptLimit + answerLimit + 63) / 64
+  static func pagesOfLongest(_ promptLimit: Int = promptLimit) -> Int {
+    (promptLimit + answerLimit + 63) / 64
+  }
 
   let requests: [GenerationRequest]
   let alone: [StreamedAnswer]
 
   /// Draws the requests, and answers each of them alone on a fresh engine without speculation.
-  init(count: Int, seed: UInt64, form: DemoEngine.Form = .bundled) throws {
+  init(
+    count: Int, seed: UInt64, form: DemoEngine.Form = .bundled, promptLimit: Int = promptLimit
+  ) throws {
     var g = SeededGenerator(seed: seed)
     let vocabulary = try DemoEngine.vocabularySize
     var requests: [GenerationRequest] = []
     for number in 0..<count {
-      requests.append(Self.request(sharing: requests, vocabulary: vocabulary, &g))
+      requests.append(
+        Self.request(sharing: requests, upTo: promptLimit, vocabulary: vocabulary, &g))
       requests[number].client = number % Self.clientCount
     }
     // Whatever is drawn, a prompt is scored, and an answer ends at a stop token.
@@ -72,7 +78,8 @@ struct OneArithmeticWorkload {
     alone = try requests.map { request in
       let limits = EngineLimits(
         maxSequences: 1, queueLength: 1, prefillChunk: 128,
-        contextLength: Self.promptLimit + Self.answerLimit, pageCount: Self.pagesOfLongest,
+        contextLength: promptLimit + Self.answerLimit,
+        pageCount: Self.pagesOfLongest(promptLimit),
         speculation: .off, cachesPrefixes: false)
       let engine = try DemoEngine.start(limits, threads: 1, form: form)
       var answer = StreamedAnswer()
@@ -82,7 +89,8 @@ struct OneArithmeticWorkload {
   }
 
   private static func request(
-    sharing others: [GenerationRequest], vocabulary: Int, _ g: inout SeededGenerator
+    sharing others: [GenerationRequest], upTo promptLimit: Int, vocabulary: Int,
+    _ g: inout SeededGenerator
   ) -> GenerationRequest {
     func token() -> Int32 { Int32.random(in: 0..<Int32(vocabulary), using: &g) }
     func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &g) == 0 }

@@ -86,6 +86,15 @@ CK_INLINE words lanes_to_halves(lanes x) {
 CK_INLINE words lanes_to_pairs(const float *x) {
   return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
 }
+/// The first `count` of 32 words that take turns between `a` and `b`.
+CK_INLINE void words_store_turns(uint32_t *p, words a, words b, int64_t count) {
+  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+  uint32_t there = count >= 32 ? 0xFFFFFFFFu : (1u << count) - 1;
+  _mm512_mask_storeu_epi32(p, (__mmask16)there, _mm512_permutex2var_epi32(a, first, b));
+  _mm512_mask_storeu_epi32(p + 16, (__mmask16)(there >> 16),
+                           _mm512_permutex2var_epi32(a, second, b));
+}
 #endif
 
 /// Turns a matrix of 16 x 16 words: row r of `from`, `stride` words apart, becomes column r.

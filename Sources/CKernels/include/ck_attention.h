@@ -5,8 +5,8 @@
 // four bytes so that one layout serves both products: a word is a single float32, two neighbouring
 // bfloat16, or four neighbouring int8, of one token. Scores take a token's word against the same
 // word of sixteen queries; values take the words of as many tokens as a word has elements, turned
-// round, sixteen columns at a time. With g elements to a word and K columns (latent and rope key,
-// each padded to a multiple of four), the word with columns u g ... u g + g - 1 of slot t is number
+// round, sixteen columns at a time. With g elements to a word and K columns (latent, rope key and
+// value, each padded to a multiple of four), the word with columns u g ... u g + g - 1 of slot t is number
 // t / g * K + u * g + t % g. Pages of int8 end with the tokens' factors and offsets:
 // float32 [2][64], int32 [2][64], for latent and rope key.
 //
@@ -44,18 +44,26 @@ typedef enum {
   CK_ATTEND_INT8 = 3,
 } ck_attention_form;
 
-/// What a page holds of each token: `rank` elements of latent and `rope` of rope key.
+/// What a page holds of each token: `rank` elements of latent and `rope` of rope key. Scores take
+/// all of them, sums the latent. A page of what one head makes of its tokens instead holds `rank`
+/// elements of the head's key, `rope` of rope key and `value` of the head's value: scores take the
+/// first two, sums the value. INT8 has no such pages.
 typedef struct {
   int64_t rank;
   int64_t rope;
+  /// 0 in pages of latents.
+  int64_t value;
   ck_attention_form form;
 } ck_latent_shape;
 
 /// Bytes of a page: a multiple of 64.
 int64_t ck_latent_page_bytes(const ck_latent_shape *shape);
 
-/// Stores a token's latent and rope key, `rank + rope` float32, in a slot of a page.
+/// Stores what a page holds of a token, `rank + rope + value` float32, in a slot of it.
 void ck_latent_encode(const ck_latent_shape *shape, const float *row, int64_t slot, void *page);
+
+/// Reads a slot of a page of latents as `rank + rope` float32.
+void ck_latent_decode(const ck_latent_shape *shape, const void *page, int64_t slot, float *row);
 
 /// Copies the first `slots` slots of a page. Some that follow them may be overwritten too.
 void ck_latent_copy(const ck_latent_shape *shape, int64_t slots, const void *from, void *to);
@@ -85,13 +93,14 @@ typedef struct {
   int32_t fresh;
   /// CK_PANEL_STATE floats per panel. A lane that has seen nothing has a sum of zero.
   float *state;
-  /// Weighted latents [lanes][rank].
+  /// Weighted latents [lanes][rank], or weighted values [lanes][value].
   float *sums;
 } ck_attention_step;
 
 /// One lane's part of a context joins the parts before it.
 typedef struct {
-  int64_t rank;
+  /// Elements of a sum.
+  int64_t width;
   const float *part;
   float part_maximum;
   float part_sum;
@@ -105,12 +114,15 @@ typedef struct {
 
 /// The operations of one form on one instruction-set tier.
 typedef struct {
+  /// Stores CK_PAGE_SLOTS tokens as ck_latent_encode does; in ROUNDED tiny numbers as zero.
+  void (*fill)(const ck_latent_shape *shape, ck_rows tokens, void *page);
+
   /// Packs up to 16 queries of `rank + rope` float32 into a panel for steps of the same table.
   void (*pack)(const ck_latent_shape *shape, ck_rows queries, void *panel);
 
   /// One step of a running softmax, for each lane: s = scale * (query . latent) for each slot it
   /// sees; m' = max(m, s...); w = exp(s - m'); carry = exp(m - m'); sum = carry * sum + w...;
-  /// z = carry * z + w... . latents. A NaN score weighs nothing. In INT8 weights are rounded to 8
+  /// z = carry * z + w... . latents (or values). A NaN score weighs nothing. In INT8 weights are rounded to 8
   /// bits of the largest in the page, the latents' factors included.
   void (*step)(const ck_attention_step *step);
 

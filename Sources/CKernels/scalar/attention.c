@@ -69,11 +69,24 @@ void ck_attention_pack_int8_scalar(const ck_latent_shape *shape, ck_rows queries
   }
 }
 
+void ck_attention_fill_float_scalar(const ck_latent_shape *shape, ck_rows tokens, void *page) {
+  for (int64_t slot = 0; slot < CK_PAGE_SLOTS; slot++)
+    ck_latent_encode(shape, tokens.elements + slot * tokens.stride, slot, page);
+}
+
+void ck_attention_fill_rounded_scalar(const ck_latent_shape *shape, ck_rows tokens, void *page) {
+  uint32_t *words = page;
+  ck_attention_fill_float_scalar(shape, tokens, page);
+  for (int64_t i = 0; i < CK_PAGE_SLOTS / 2 * ck_columns(shape); i++)
+    words[i] = (uint32_t)rounded(half_of(words[i], 0)) |
+               (uint32_t)rounded(half_of(words[i], 1)) << 16;
+}
+
 /// One query against one slot.
 static float score(const ck_panel_pass *pass, int64_t slot, int64_t lane) {
   const ck_latent_shape *shape = &pass->step->shape;
   float sum = 0;
-  for (int64_t column = 0; column < ck_columns(shape); column++) {
+  for (int64_t column = 0; column < ck_key_columns(shape); column++) {
     uint32_t latent = word_at(pass->step->page, ck_word_of(shape, slot, column));
     // Of a pair the second comes first.
     int64_t k = shape->form == CK_ATTEND_FLOAT32 ? column : column ^ 1;
@@ -153,15 +166,14 @@ static float weighted(const ck_panel_pass *pass, int64_t lane, int64_t column, f
 }
 
 static void panel_float(ck_panel_pass *pass) {
-  const ck_latent_shape *shape = &pass->step->shape;
   for (int64_t lane = 0; lane < pass->lanes; lane++) {
     for (int64_t t = pass->low; t < pass->high; t++)
       pass->scores[t * CK_PANEL_LANES + lane] = score(pass, t, lane);
     softmax(pass, lane);
-    for (int64_t column = 0; column < shape->rank; column++) {
-      float *sum = &pass->sums[lane * shape->rank + column];
+    for (int64_t column = 0; column < pass->width; column++) {
+      float *sum = &pass->sums[lane * pass->width + column];
       float start = pass->step->fresh ? 0.0f : pass->carry[lane] * *sum;
-      *sum = weighted(pass, lane, column, start);
+      *sum = weighted(pass, lane, pass->summed + column, start);
     }
   }
 }
@@ -231,7 +243,7 @@ void ck_attention_merge_scalar(const ck_attention_merge *m) {
   *m->total_maximum = highest;
   *m->total_sum = sum;
   float factor = m->is_last ? 1.0f / sum : 1.0f;
-  for (int64_t k = 0; k < m->rank; k++) {
+  for (int64_t k = 0; k < m->width; k++) {
     float x = m->is_first ? m->part[k] : fmaf(added, m->part[k], kept * m->total[k]);
     m->total[k] = x * factor;
   }

@@ -35,9 +35,9 @@ static void encode_columns(ck_attention_form form, const float x[4], ck_byte_sca
 }
 
 void ck_latent_encode(const ck_latent_shape *shape, const float *row, int64_t slot, void *page) {
-  int64_t counts[2] = {shape->rank, shape->rope};
+  int64_t counts[3] = {shape->rank, shape->rope, shape->value};
   int64_t column = 0;
-  for (int part = 0; part < 2; part++) {
+  for (int part = 0; part < 3; part++) {
     ck_byte_scale scale = {0, 0};
     if (shape->form == CK_ATTEND_INT8) scale = ck_byte_scale_of(row, counts[part]);
     int32_t sum = 0;
@@ -47,11 +47,26 @@ void ck_latent_encode(const ck_latent_shape *shape, const float *row, int64_t sl
       encode_columns(shape->form, x, scale,
                      (uint32_t *)page + ck_word_of(shape, slot, column), &sum);
     }
-    if (shape->form == CK_ATTEND_INT8) {
+    if (shape->form == CK_ATTEND_INT8 && part < 2) {
       ck_factors_of(shape, page)->scale[part][slot] = scale.scale;
       ck_factors_of(shape, page)->offset[part][slot] = -128 * sum;
     }
     row += counts[part];
+  }
+}
+
+void ck_latent_decode(const ck_latent_shape *shape, const void *page, int64_t slot, float *row) {
+  int64_t g = ck_word_elements(shape->form);
+  for (int64_t k = 0; k < shape->rank + shape->rope; k++) {
+    int64_t column = ck_column_of(shape, k);
+    uint32_t word = ((const uint32_t *)page)[ck_word_of(shape, slot, column)];
+    if (shape->form == CK_ATTEND_FLOAT32)
+      row[k] = ck_float_of_bits(word);
+    else if (shape->form == CK_ATTEND_INT8)
+      row[k] = (float)(int8_t)(word >> (8 * (column % g))) *
+               ck_factors_of(shape, page)->scale[k >= shape->rank][slot];
+    else
+      row[k] = ck_float_of_bits(column % 2 == 0 ? word << 16 : word & 0xFFFF0000u);
   }
 }
 

@@ -26,9 +26,22 @@ CK_ALWAYS_INLINE int64_t ck_rank_columns(const ck_latent_shape *shape) {
   return (shape->rank + 3) / 4 * 4;
 }
 
-/// Columns of latent and rope key, padding included: words per group of tokens.
-CK_ALWAYS_INLINE int64_t ck_columns(const ck_latent_shape *shape) {
+/// Columns of latent and rope key, padding included: what scores take.
+CK_ALWAYS_INLINE int64_t ck_key_columns(const ck_latent_shape *shape) {
   return ck_rank_columns(shape) + (shape->rope + 3) / 4 * 4;
+}
+
+/// All columns, padding included: words per group of tokens.
+CK_ALWAYS_INLINE int64_t ck_columns(const ck_latent_shape *shape) {
+  return ck_key_columns(shape) + (shape->value + 3) / 4 * 4;
+}
+
+/// Elements of what is summed, the latent or the value, and the first one's column.
+CK_ALWAYS_INLINE int64_t ck_sum_width(const ck_latent_shape *shape) {
+  return shape->value > 0 ? shape->value : shape->rank;
+}
+CK_ALWAYS_INLINE int64_t ck_first_summed(const ck_latent_shape *shape) {
+  return shape->value > 0 ? ck_key_columns(shape) : 0;
 }
 
 /// The column of element `k` of a row of rank + rope elements.
@@ -58,7 +71,7 @@ CK_ALWAYS_INLINE ck_token_factors *ck_factors_of(const ck_latent_shape *shape, c
 /// Words of a panel's queries, to whole blocks of 16 words per lane; the factors follow them.
 CK_ALWAYS_INLINE int64_t ck_query_words(const ck_latent_shape *shape) {
   int64_t g = shape->form == CK_ATTEND_BFLOAT16 ? 1 : ck_word_elements(shape->form);
-  return (ck_columns(shape) / g + 15) / 16 * 16 * CK_PANEL_LANES;
+  return (ck_key_columns(shape) / g + 15) / 16 * 16 * CK_PANEL_LANES;
 }
 
 /// One panel on its way through a step.
@@ -67,6 +80,9 @@ typedef struct {
   const char *queries;
   float *state;
   float *sums;
+  /// Elements of a sum, and the column of the first.
+  int64_t width;
+  int64_t summed;
   int64_t lanes;
   /// Some lane sees a slot from `low` to `high` - 1; lane l those below `ends[l]`.
   int64_t low;
@@ -86,13 +102,15 @@ typedef struct {
 } ck_panel_pass;
 
 /// Finds what the panel sees; false if it is nothing.
-static inline int ck_panel_begin(ck_panel_pass *pass, int64_t panel) {
+CK_ALWAYS_INLINE int ck_panel_begin(ck_panel_pass *pass, int64_t panel) {
   const ck_attention_step *s = pass->step;
   int64_t lane = panel * CK_PANEL_LANES;
   pass->lanes = s->lanes - lane < CK_PANEL_LANES ? s->lanes - lane : CK_PANEL_LANES;
   pass->queries = (const char *)s->queries + panel * ck_panel_words(&s->shape) * 4;
   pass->state = s->state + panel * CK_PANEL_STATE;
-  pass->sums = s->sums + lane * s->shape.rank;
+  pass->width = ck_sum_width(&s->shape);
+  pass->summed = ck_first_summed(&s->shape);
+  pass->sums = s->sums + lane * pass->width;
   pass->ahead = panel == 0 ? s->next : NULL;
   pass->low = s->first;
   pass->high = 0;
@@ -152,6 +170,8 @@ CK_ALWAYS_INLINE int32_t ck_to_byte(float x, ck_byte_scale scale) {
   void ck_attention_pack_##form##_##tier(const ck_latent_shape *shape, ck_rows queries,       \
                                          void *panel);                                        \
   void ck_attention_step_##form##_##tier(const ck_attention_step *step);
+#define CK_DECLARE_ATTENTION_FILL(form, tier)                                                 \
+  void ck_attention_fill_##form##_##tier(const ck_latent_shape *shape, ck_rows tokens, void *page);
 #define CK_DECLARE_ATTENTION_MERGE(tier)                                                      \
   void ck_attention_merge_##tier(const ck_attention_merge *merge);
 
@@ -166,6 +186,9 @@ CK_DECLARE_ATTENTION(int8, avx512_vnni)
 CK_DECLARE_ATTENTION(rounded, avx512_bf16)
 CK_DECLARE_ATTENTION(float, neon)
 CK_DECLARE_ATTENTION(int8, neon)
+CK_DECLARE_ATTENTION_FILL(float, scalar)
+CK_DECLARE_ATTENTION_FILL(rounded, scalar)
+CK_DECLARE_ATTENTION_FILL(rounded, avx512_bf16)
 CK_DECLARE_ATTENTION_MERGE(scalar)
 CK_DECLARE_ATTENTION_MERGE(avx2)
 CK_DECLARE_ATTENTION_MERGE(avx512)

@@ -10,18 +10,20 @@
 /// Columns packed at a time, at most: as words of 16 lanes they fit the stack.
 enum { CK_PACK_COLUMNS = 512 };
 
-/// CK_PACK_COLUMNS columns of a query, padding and what does not exist as zero.
-CK_INLINE void padded_columns(const ck_latent_shape *shape, const float *query, int64_t first,
-                              float *columns) {
+/// CK_PACK_COLUMNS columns of the first `parts` parts of a row, a query or what a page holds of a
+/// token; padding and what does not exist as zero.
+CK_INLINE void padded_columns(const ck_latent_shape *shape, int parts, const float *row,
+                              int64_t first, float *columns) {
   memset(columns, 0, CK_PACK_COLUMNS * sizeof *columns);
-  int64_t begin[2] = {0, ck_rank_columns(shape)}, count[2] = {shape->rank, shape->rope};
-  for (int part = 0; part < 2; part++) {
+  int64_t begin[3] = {0, ck_rank_columns(shape), ck_key_columns(shape)};
+  int64_t count[3] = {shape->rank, shape->rope, shape->value};
+  for (int part = 0; part < parts; row += count[part++]) {
     int64_t low = begin[part] > first ? begin[part] : first;
     int64_t high = begin[part] + count[part];
     if (high > first + CK_PACK_COLUMNS) high = first + CK_PACK_COLUMNS;
     if (high > low)
-      memcpy(columns + (low - first), query + (part * shape->rank + low - begin[part]),
-             (size_t)(high - low) * sizeof *query);
+      memcpy(columns + (low - first), row + (low - begin[part]),
+             (size_t)(high - low) * sizeof *row);
   }
 }
 
@@ -31,10 +33,10 @@ CK_INLINE int64_t packed_columns(const ck_latent_shape *shape, ck_attention_form
                                  void *packed) {
   float columns[CK_PACK_COLUMNS];
   if (form == CK_ATTEND_FLOAT32) {
-    padded_columns(shape, query, first, packed);
+    padded_columns(shape, 2, query, first, packed);
     return CK_PACK_COLUMNS;
   }
-  padded_columns(shape, query, first, columns);
+  padded_columns(shape, 2, query, first, columns);
 #ifdef CK_DOT_BFLOAT16
   if (form == CK_ATTEND_ROUNDED) {
     for (int64_t c = 0; c < CK_PACK_COLUMNS; c += 32)
@@ -84,6 +86,23 @@ CK_INLINE void pack_panel(const ck_latent_shape *shape, ck_attention_form form, 
   }
 }
 
+#ifdef CK_DOT_BFLOAT16
+/// A page of rounded numbers, two slots at a time.
+CK_INLINE void fill_page(const ck_latent_shape *shape, ck_rows tokens, uint32_t *page) {
+  float columns[2][CK_PACK_COLUMNS];
+  int64_t count = ck_columns(shape);
+  for (int64_t slot = 0; slot < CK_PAGE_SLOTS; slot += 2)
+    for (int64_t first = 0; first < count; first += CK_PACK_COLUMNS) {
+      for (int t = 0; t < 2; t++)
+        padded_columns(shape, 3, tokens.elements + (slot + t) * tokens.stride, first, columns[t]);
+      int64_t end = count - first < CK_PACK_COLUMNS ? count - first : CK_PACK_COLUMNS;
+      for (int64_t c = 0; c < end; c += 32)
+        words_store_turns(page + slot / 2 * count + first + c, lanes_to_pairs(columns[0] + c),
+                          lanes_to_pairs(columns[1] + c), end - c);
+    }
+}
+#endif
+
 /// The running softmax of every lane. Leaves the weights where the scores were, zero for slots that
 /// a lane does not see, to whole groups of `group` slots.
 CK_INLINE void softmax(ck_panel_pass *pass, int64_t group) {
@@ -117,7 +136,7 @@ CK_INLINE void prefetch_line(ck_panel_pass *pass) {
   pass->ahead += 64;
 }
 
-/// Asks for the lines of the next page that the products of the columns before `column` left out.
+/// Asks for the lines of the next page that the sums of the columns before `column` left out.
 CK_INLINE void prefetch_rest(ck_panel_pass *pass, int64_t column) {
   if (pass->ahead == NULL) return;
   const ck_latent_shape *shape = &pass->step->shape;
@@ -151,7 +170,7 @@ CK_INLINE uint32_t words_there(int64_t columns_left) {
 CK_INLINE lanes sum_before(const ck_panel_pass *pass, int64_t lane, int64_t column,
                            lane_mask mask) {
   if (pass->step->fresh) return lanes_broadcast(0.0f);
-  const float *sums = pass->sums + lane * pass->step->shape.rank + column;
+  const float *sums = pass->sums + lane * pass->width + column;
   return lanes_multiply(lanes_broadcast(pass->carry[lane]), lanes_load(sums, mask));
 }
 
@@ -169,8 +188,8 @@ CK_INLINE void merge(const ck_attention_merge *m) {
   *m->total_maximum = highest;
   *m->total_sum = sum;
   lanes factor = lanes_broadcast(m->is_last ? 1.0f / sum : 1.0f);
-  for (int64_t k = 0; k < m->rank; k += 16) {
-    lane_mask mask = lanes_mask(m->rank - k);
+  for (int64_t k = 0; k < m->width; k += 16) {
+    lane_mask mask = lanes_mask(m->width - k);
     lanes x = lanes_load(m->part + k, mask);
     if (!m->is_first)
       x = lanes_multiply_add(added, x, lanes_multiply(kept, lanes_load(m->total + k, mask)));

@@ -26,7 +26,8 @@ CK_INLINE void score_tile(ck_panel_pass *pass, ck_attention_form form, int64_t s
 #pragma unroll
   for (int t = 0; t < CK_SCORE_SLOTS; t++) sums[t] = lanes_broadcast(0.0f);
   int64_t round = g > CK_SCORE_COLUMNS ? g : CK_SCORE_COLUMNS;
-  for (int64_t column = 0; column < columns; column += round, latents += 4 * round) {
+  int64_t keys = ck_key_columns(shape);
+  for (int64_t column = 0; column < keys; column += round, latents += 4 * round) {
 #pragma unroll
     for (int64_t u = 0; u < round; u += g) {
       lanes first = lanes_load_all((const float *)(const void *)query), second = first;
@@ -83,14 +84,14 @@ CK_INLINE void add_group(const ck_panel_pass *pass, ck_attention_form form, lane
   }
 }
 
-/// 16 columns of `count` lanes from `lane` on.
+/// 16 columns of the sums of `count` lanes from `lane` on.
 CK_INLINE void value_tile(ck_panel_pass *pass, ck_attention_form form, int64_t column,
                           int64_t lane, int count) {
   const ck_latent_shape *shape = &pass->step->shape;
   int64_t g = ck_word_elements(form), columns = ck_columns(shape);
-  const char *latents = (const char *)pass->step->page + column * 4;
-  uint32_t there = words_there(columns - column);
-  lane_mask mask = lanes_mask(shape->rank - column);
+  const char *latents = (const char *)pass->step->page + (pass->summed + column) * 4;
+  uint32_t there = words_there(columns - pass->summed - column);
+  lane_mask mask = lanes_mask(pass->width - column);
   lanes sums[CK_VALUE_LANES];
 #pragma unroll
   for (int h = 0; h < count; h++) sums[h] = sum_before(pass, lane + h, column, mask);
@@ -110,7 +111,7 @@ CK_INLINE void value_tile(ck_panel_pass *pass, ck_attention_form form, int64_t c
               words_mask(there & words_seen(pass, group, g)), group, lane, count);
 #pragma unroll
   for (int h = 0; h < count; h++)
-    lanes_store(pass->sums + (lane + h) * shape->rank + column, sums[h], mask);
+    lanes_store(pass->sums + (lane + h) * pass->width + column, sums[h], mask);
 }
 
 CK_INLINE void panel_of_form(ck_panel_pass *pass, ck_attention_form form) {
@@ -128,7 +129,7 @@ CK_INLINE void panel_of_form(ck_panel_pass *pass, ck_attention_form form) {
     }
   }
 #endif
-  for (int64_t column = 0; column < pass->step->shape.rank; column += 16) {
+  for (int64_t column = 0; column < pass->width; column += 16) {
     prefetch_rest(pass, column);
     CK_FOR_VALUE_LANES(pass, value_tile, form, column);
   }
@@ -145,6 +146,10 @@ void CK_NAME(ck_attention_step_rounded)(const ck_attention_step *step) {
 void CK_NAME(ck_attention_pack_rounded)(const ck_latent_shape *shape, ck_rows queries,
                                         void *panel) {
   pack_panel(shape, CK_ATTEND_ROUNDED, queries, panel);
+}
+
+void CK_NAME(ck_attention_fill_rounded)(const ck_latent_shape *shape, ck_rows tokens, void *page) {
+  fill_page(shape, tokens, page);
 }
 
 #else

@@ -101,6 +101,7 @@ extension PassOperation {
     switch self {
     case .attentionProjections: "attention projections"
     case .absorption: "absorb"
+    case .contextExpansion: "expand context"
     case .latentScan: "latent scan"
     case .valueExpansion: "expand"
     case .attentionOutput: "attention output"

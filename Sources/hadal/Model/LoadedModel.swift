@@ -35,7 +35,7 @@ struct PlannedModel {
   init(_ options: ModelOptions, mtp: Speculation, coin: AcceptanceCoin? = nil) throws {
     directory = try ModelDirectory(options.model)
     checkpoint = try directory.checkpoint()
-    weights = try ModelWeights(checkpoint)
+    weights = try ModelWeights(checkpoint, promptAttention: options.promptAttention)
     configuration = weights.configuration
     latents = LatentShape(configuration, format: options.latentFormat)
     budget = try MemoryBudget.measure()
@@ -52,13 +52,14 @@ struct PlannedModel {
       pageCount: pageCount, targetStepSeconds: options.targetStepMs / 1000,
       speculation: try Self.speculation(
         mtp, configuration, source: checkpoint.configurationSource),
-      cachesPrefixes: !options.noPrefixCache)
+      promptAttention: options.promptAttention, cachesPrefixes: !options.noPrefixCache)
     limits.acceptanceCoin = coin
     self.limits = limits
     memory = MemoryPlan(
       configuration, weights: weights.byteCount, latents: latents, pageCount: pageCount,
       sequences: limits.maxSequences, decodeRows: limits.decodeRows,
-      prefillRows: limits.prefillChunk, logitRows: Self.logitRows, threads: threads)
+      prefillRows: limits.prefillChunk, logitRows: Self.logitRows, threads: threads,
+      promptAttention: options.promptAttention)
   }
 
   /// Pages for the tokens asked for; else for every sequence at full length, as far as memory goes.

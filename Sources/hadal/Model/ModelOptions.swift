@@ -2,8 +2,10 @@
 
 import ArgumentParser
 import Compute
+import DeepSeek
 
 extension LatentFormat: ExpressibleByArgument {}
+extension PromptAttention: ExpressibleByArgument {}
 
 enum Precision: String, ExpressibleByArgument, CaseIterable {
   case fast
@@ -40,6 +42,15 @@ struct ModelOptions: ParsableArguments {
       with --precision reference.
       """)
   var kvType: LatentFormat?
+
+  @Option(
+    help: """
+      expanded computes the attention of prompts' whole blocks of 512 tokens from keys and values \
+      made for each chunk: faster for long prompts that find the server idle, slower where chunks \
+      are small beside running answers, and answers in a prompt are computed again. Another form, \
+      other last bits.
+      """)
+  var promptAttention = PromptAttention.absorbed
 
   @Option(help: "Sequences computed side by side; others wait.")
   var maxSequences = 8
