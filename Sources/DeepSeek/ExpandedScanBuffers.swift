@@ -18,8 +18,8 @@ struct ExpandedScanBuffers: Sendable {
   /// Pages that are made at a time, and tasks that make them.
   let pageCount: Int
   let expansionCount: Int
-  /// Latents and rope keys of these pages [pages * 64, rank + rope], and the latents as the products
-  /// take them.
+  /// Latents and rope keys of these pages [pages * 64, rank + rope], and the latents as products take
+  /// them.
   let latents: Rows
   let keyEncoding: EncodingBuffer
   let valueEncoding: EncodingBuffer
@@ -38,8 +38,7 @@ struct ExpandedScanBuffers: Sendable {
 
   /// - Parameters:
   ///   - rows: the most of one pass.
-  ///   - latents: how they are kept. Keys and values are kept in the same format, or, of int8, in
-  ///     bfloat16.
+  ///   - latents: how they are kept.
   init(
     _ c: ModelConfiguration, rows: Int, latents format: LatentFormat, threads: Int,
     arena: ScratchArena
@@ -47,7 +46,7 @@ struct ExpandedScanBuffers: Sendable {
     heads = c.headCount
     layout = LatentPageLayout(
       rank: c.nopeWidth, rope: c.ropeWidth, value: c.valueWidth,
-      format: format == .float32 ? .float32 : .bfloat16)
+      format: Self.format(ofLatents: format))
     pageCount = max(1, min(Self.mostPages, Self.windowBytes / (heads * layout.byteCount)))
     expansionCount = threads * Self.expansionsPerThread
     let slots = LatentPageLayout.slotCount
@@ -63,6 +62,12 @@ struct ExpandedScanBuffers: Sendable {
     states = arena.rows(panels, width: AttentionSums.stateWidth)
     weighted = arena.rows(panels * AttentionLanes.width, width: c.valueWidth)
     totals = arena.rows(rows * heads, width: 2)
+  }
+
+  /// How keys and values are kept that are made of latents of a format: in the same, or, of int8,
+  /// in bfloat16.
+  static func format(ofLatents format: LatentFormat) -> LatentFormat {
+    format == .float32 ? .float32 : .bfloat16
   }
 
   /// Where a task makes one page's keys and values [64, nope + rope + value].

@@ -8,10 +8,15 @@ public struct PassLoad: Sendable, Equatable {
   /// Passes, and their rows.
   public var passes = 0.0
   public var rows = 0.0
-  /// Positions that the rows attend to, their own included, summed over rows; and positions whose
-  /// latents have to be read, summed over the sequences of each pass.
+  /// Positions that the rows in the absorbed form attend to, their own included, summed over rows;
+  /// and positions whose latents have to be read, summed over the sequences of each pass.
   public var attendedPositions = 0.0
   public var readPositions = 0.0
+  /// Those of the rows that are in the expanded form, what they attend to, and positions that keys
+  /// and values are made of for them, summed over passes.
+  public var expandedRows = 0.0
+  public var expandedPositions = 0.0
+  public var madePositions = 0.0
   /// Calls of the output head, and their rows.
   public var headPasses = 0.0
   public var headRows = 0.0
@@ -89,6 +94,10 @@ public struct ModelWork: Sendable {
   private let latentBytes: Double
   private let scanMultiplyAdds: Double
   private let scanArithmetic: Arithmetic
+  /// The same in the expanded form, and what makes keys and values of a position.
+  private let expandedMultiplyAdds: Double
+  private let expandedArithmetic: Arithmetic
+  private var expansion: [Part] = []
 
   /// - Parameters:
   ///   - weights: planned or packed.
@@ -101,6 +110,14 @@ public struct ModelWork: Sendable {
     latentBytes = Double(latents.bytesPerToken) / Double(latents.layerCount) * layers
     scanMultiplyAdds = layers * Double(c.headCount * (2 * c.latentRank + c.ropeWidth))
     scanArithmetic = kernels.arithmetic(for: latents.format)
+    expandedMultiplyAdds = layers * Double(c.headCount * (c.nopeWidth + c.ropeWidth + c.valueWidth))
+    expandedArithmetic = kernels.arithmetic(
+      for: ExpandedScanBuffers.format(ofLatents: latents.format))
+    for layer in weights.layers {
+      guard let keys = layer.attention.expandedKeys else { continue }
+      expansion.append(Self.part(.contextExpansion, keys, kernels))
+      expansion.append(Self.part(.contextExpansion, layer.attention.values, kernels))
+    }
     let main = PassKind.main.rawValue
     for (index, layer) in weights.layers.enumerated() { add(layer, index, to: main, kernels) }
     heads[main] = [Self.part(.head, [weights.head], kernels)]
@@ -169,7 +186,10 @@ public struct ModelWork: Sendable {
       work[part.operation].bytes += part.bytes * reads
       work[part.operation].multiplyAdds[part.arithmetic] += part.multiplyAdds * rows
     }
-    for part in common[kind.rawValue] { add(part, reads: load.passes, rows: load.rows) }
+    for part in common[kind.rawValue] {
+      let isHeads = part.operation == .absorption || part.operation == .valueExpansion
+      add(part, reads: load.passes, rows: load.rows - (isHeads ? load.expandedRows : 0))
+    }
     for expert in experts[kind.rawValue] {
       let active = load.activeExperts[expert.layer] ?? 0
       for part in expert.parts { add(part, reads: active, rows: load.rows * expertsPerToken) }
@@ -178,6 +198,11 @@ public struct ModelWork: Sendable {
     if kind == .main {
       work[.latentScan].bytes += latentBytes * load.readPositions
       work[.latentScan].multiplyAdds[scanArithmetic] += scanMultiplyAdds * load.attendedPositions
+      work[.latentScan].multiplyAdds[expandedArithmetic] +=
+        expandedMultiplyAdds * load.expandedPositions
+      if load.expandedRows > 0 {
+        for part in expansion { add(part, reads: load.passes, rows: load.madePositions) }
+      }
     }
     return work
   }

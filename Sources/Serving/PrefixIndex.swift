@@ -5,7 +5,8 @@
 import DeepSeek
 
 /// Known pages by the tokens they stand for and the form that their attention was computed in. A
-/// page follows its parent: the same tokens after other ones are another entry. Pages with all 64 tokens can have children, shorter ones are leaves.
+/// page follows its parent: the same tokens after other ones are another entry. Pages with all 64
+/// tokens can have children, shorter ones are leaves.
 ///
 /// A page's entry has the page's number, and siblings are linked through their entries, so that the
 /// index allocates nothing after its start but the place of a new salt. Siblings are searched one

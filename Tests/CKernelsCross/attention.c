@@ -43,7 +43,8 @@ static float_rows mixed_rows(int64_t count, int64_t width, number_kind kind) {
 
 /// Pages whose slots hold no number, but for those that somebody sees.
 static void write_pages(attention_case *c, number_kind kind) {
-  int64_t width = c->shape.rank + c->shape.rope + c->shape.value, bytes = ck_latent_page_bytes(&c->shape);
+  int64_t width = c->shape.rank + c->shape.rope + c->shape.value;
+  int64_t bytes = ck_latent_page_bytes(&c->shape);
   int64_t end = c->visible + (c->head + c->lanes - 1) / c->heads;
   float_rows rows = mixed_rows(CK_PAGE_SLOTS, width, kind);
   for (int64_t p = 0; p < c->count; p++) {
@@ -73,8 +74,8 @@ static attention_case random_case(ck_attention_form form, number_kind kind) {
   c.scale = 0.25f + random_float(0.2f);
   c.queries = mixed_rows(c.lanes, c.shape.rank + c.shape.rope, kind);
   write_pages(&c, kind);
-  describe("form %d, rank %lld, rope %lld, value %lld, %lld lanes of %lld heads from %lld, first %lld, "
-           "visible %lld, pages at %lld",
+  describe("form %d, rank %lld, rope %lld, value %lld, %lld lanes of %lld heads from %lld, "
+           "first %lld, visible %lld, pages at %lld",
            (int)form, (long long)c.shape.rank, (long long)c.shape.rope, (long long)c.shape.value,
            (long long)c.lanes,
            (long long)c.heads, (long long)c.head, (long long)c.first, (long long)c.visible,

@@ -13,7 +13,8 @@ struct AttentionCase {
   /// Rows at the end of the context, each with all heads, that ask together.
   let heads: Int
   let rows: Int
-  /// Latent and rope key by position, or key, rope key and value; what bfloat16 can say, so that it is stored as it is.
+  /// Latent and rope key by position, or key, rope key and value; what bfloat16 can say, so that it
+  /// is stored as it is.
   let latents: [[Float]]
   /// [rows * heads, rank + rope]
   let queries: Rows

@@ -40,6 +40,7 @@ struct ModelWorkTests {
     (.attentionProjections, 2 * 3 * 57_344, 5 * 3 * 28_672),
     // Four times [48, 32], then four times [24, 48], of which a panel holds 32 rows.
     (.absorption, 2 * 3 * 12_288, 5 * 3 * 6_144),
+    (.contextExpansion, 0, 0),
     (.latentScan, 40 * 3 * 64 * 4, 100 * 3 * 4 * (48 + 16 + 48)),
     (.valueExpansion, 2 * 3 * 12_288, 5 * 3 * 4_608),
     // [128, 96]
@@ -67,6 +68,26 @@ struct ModelWorkTests {
     }
     #expect(found.total.bytes == Self.expected.reduce(0) { $0 + $1.bytes })
     #expect(found.total.multiplyAdds.sum == Self.expected.reduce(0) { $0 + $1.multiplyAdds })
+  }
+
+  @Test("rows in the expanded form count for what is made for them instead")
+  func expandedRows() throws {
+    let weights = try ModelWeights(
+      try Checkpoint.open(directory: Fixtures.path("parity/v3_mtp")), promptAttention: .expanded)
+    let kernels = try #require(Kernels(tier: .scalar))
+    let work = ModelWork(
+      weights, latents: LatentShape(weights.configuration, format: .float32), kernels: kernels)
+    var load = load
+    (load.expandedRows, load.expandedPositions, load.madePositions) = (3, 60, 30)
+    let found = work.work(of: .main, load)
+    #expect(found[.absorption].multiplyAdds.sum == 2 * 3 * 6_144)
+    #expect(found[.valueExpansion].multiplyAdds.sum == 2 * 3 * 4_608)
+    // Four times [32, 48] and, in panels of 32 rows, [24, 48].
+    #expect(found[.contextExpansion].multiplyAdds.sum == 30 * 3 * (6_144 + 4_608))
+    #expect(found[.contextExpansion].bytes == 2 * 3 * (12_288 + 12_288))
+    let absorbed: Double = 100 * 3 * 4 * (48 + 16 + 48)
+    let expanded: Double = 60 * 3 * 4 * (32 + 16 + 24)
+    #expect(found[.latentScan].multiplyAdds.sum == absorbed + expanded)
   }
 
   @Test("each product counts for the arithmetic that it is computed in")
@@ -123,8 +144,9 @@ struct ModelWorkTests {
       for operation in PassOperation.allCases {
         sum += times[kind, operation]
         let isAbsent =
-          kind == .main
-          ? operation == .draftInput : [.denseActivate, .denseProject].contains(operation)
+          operation == .contextExpansion
+          || (kind == .main
+            ? operation == .draftInput : [.denseActivate, .denseProject].contains(operation))
         #expect((times[kind, operation] == 0) == isAbsent, "\(kind) \(operation)")
       }
     }

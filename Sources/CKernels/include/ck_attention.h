@@ -6,8 +6,8 @@
 // bfloat16, or four neighbouring int8, of one token. Scores take a token's word against the same
 // word of sixteen queries; values take the words of as many tokens as a word has elements, turned
 // round, sixteen columns at a time. With g elements to a word and K columns (latent, rope key and
-// value, each padded to a multiple of four), the word with columns u g ... u g + g - 1 of slot t is number
-// t / g * K + u * g + t % g. Pages of int8 end with the tokens' factors and offsets:
+// value, each padded to a multiple of four), the word with columns u g ... u g + g - 1 of slot t is
+// number t / g * K + u * g + t % g. Pages of int8 end with the tokens' factors and offsets:
 // float32 [2][64], int32 [2][64], for latent and rope key.
 //
 // Sixteen (row, head) pairs are the lanes of a panel. Every lane is computed as if it were alone:
@@ -122,8 +122,8 @@ typedef struct {
 
   /// One step of a running softmax, for each lane: s = scale * (query . latent) for each slot it
   /// sees; m' = max(m, s...); w = exp(s - m'); carry = exp(m - m'); sum = carry * sum + w...;
-  /// z = carry * z + w... . latents (or values). A NaN score weighs nothing. In INT8 weights are rounded to 8
-  /// bits of the largest in the page, the latents' factors included.
+  /// z = carry * z + w... . latents, or values. A NaN score weighs nothing. In INT8 weights are
+  /// rounded to 8 bits of the largest in the page, the latents' factors included.
   void (*step)(const ck_attention_step *step);
 
   /// m = max of both; total = exp(m_total - m) * total + exp(m_part - m) * part, and so the sum. A

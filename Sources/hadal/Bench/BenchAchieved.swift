@@ -67,13 +67,21 @@ struct BenchAchieved {
     _ test: BenchTest, _ interval: EngineInterval, _ cachedTokens: [Int], _ model: BenchModel
   ) -> PassLoad {
     var load = PassLoad()
-    let end = Double(test.depth + test.tokens)
-    for cached in cachedTokens.map(Double.init) {
-      let rows = end - cached
-      let chunks = (rows / Double(model.chunk)).rounded(.up)
-      load.rows += rows
-      load.attendedPositions += rows * (cached + (rows + 1) / 2)
-      load.readPositions += chunks * cached + rows * (chunks + 1) / 2
+    let end = test.depth + test.tokens
+    let expandedEnd = model.promptAttention.expandedCount(ofPrompt: end)
+    func attended(_ first: Int, _ end: Int) -> Double {
+      Double((end - first) * (first + end + 1)) / 2
+    }
+    for cached in cachedTokens {
+      let change = max(cached, expandedEnd)
+      load.rows += Double(end - cached)
+      load.attendedPositions += attended(change, end)
+      load.expandedRows += Double(change - cached)
+      load.expandedPositions += attended(cached, change)
+      for first in stride(from: cached, to: end, by: model.chunk) {
+        load.readPositions += Double(min(first + model.chunk, end))
+        if first < change { load.madePositions += Double(min(first + model.chunk, change)) }
+      }
     }
     let counted = interval.loads.first { $0.layer < model.layerCount }?.passes
     load.passes = counted.map(Double.init) ?? (load.rows / Double(model.chunk)).rounded(.up)

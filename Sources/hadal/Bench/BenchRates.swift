@@ -12,6 +12,7 @@ struct BenchModel {
   let expertsPerToken: Int
   /// Rows of a chunk of prompts, and of one call of the output head.
   let chunk: Int
+  let promptAttention: PromptAttention
   let logitRows: Int
 
   init(_ model: PlannedModel) {
@@ -19,6 +20,7 @@ struct BenchModel {
     layerCount = model.configuration.layerCount
     expertsPerToken = model.configuration.expertsPerToken
     chunk = model.limits.prefillChunk
+    promptAttention = model.limits.promptAttention
     logitRows = PlannedModel.logitRows
   }
 }
