@@ -18,8 +18,8 @@ struct ExpandedScanBuffers: Sendable {
   /// Pages that are made at a time, and tasks that make them.
   let pageCount: Int
   let expansionCount: Int
-  /// Latents and rope keys of these pages [pages * 64, rank + rope], and the latents as products take
-  /// them.
+  /// Latents and rope keys of these pages [pages * 64, rank + rope], and the latents as products
+  /// take them.
   let latents: Rows
   let keyEncoding: EncodingBuffer
   let valueEncoding: EncodingBuffer

@@ -10,10 +10,10 @@ public enum PromptAttention: String, Sendable, CaseIterable {
   /// third of the work for each of them.
   case expanded
 
-  /// Positions of a block. A block is expanded when the prompt holds all of it: a row's form follows
-  /// from its position and the prompt's length, so that neither the chunks in which a prompt is
-  /// computed nor what is cached of it change a bit. Fewer rows than these are not worth the keys
-  /// and values of a long context.
+  /// Positions of a block. A block is expanded when the prompt holds all of it: a row's form
+  /// follows from its position and the prompt's length, so that neither the chunks in which a
+  /// prompt is computed nor what is cached of it change a bit. Fewer rows than these are not worth
+  /// the keys and values of a long context.
   public static let blockLength = 512
 
   /// How many of a prompt's leading positions are computed in the expanded form.
