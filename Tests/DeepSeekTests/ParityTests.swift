@@ -222,9 +222,23 @@ struct ParityTests {
 
   @Test("smaller latents stay close, also with inputs rounded", arguments: cases, fastForms)
   func smallLatents(name: String, form: (latents: LatentFormat, roundsInputs: Bool)) throws {
+    try expectAgreement(name, form, expandedCount: 0)
+  }
+
+  @Test("and so in the expanded form", arguments: cases, fastForms)
+  func smallExpandedLatents(
+    name: String, form: (latents: LatentFormat, roundsInputs: Bool)
+  ) throws {
+    try expectAgreement(name, form, expandedCount: 1000)
+  }
+
+  private func expectAgreement(
+    _ name: String, _ form: (latents: LatentFormat, roundsInputs: Bool), expandedCount: Int
+  ) throws {
     let parity = try ParityCase(name)
     let runner = try SequenceRunner(
-      directory: parity.directory, latents: form.latents, roundsInputs: form.roundsInputs)
+      directory: parity.directory, latents: form.latents, roundsInputs: form.roundsInputs,
+      expandedCount: expandedCount)
     let expected = parity.expected["logits"]!
     var agreement = 0
     runner.forEachRow(parity.tokens, chunk: 64) { position, logits in
