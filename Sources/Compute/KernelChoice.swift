@@ -30,7 +30,7 @@ extension Kernels {
       let pool = try WorkerPool(threadCount: 1)
       return try ElementFormat.allCases.allSatisfy { format in
         let trial = try ExactnessTrial(format, rowLimit: Self.trialRows, on: pool)
-        return [3, 9, Self.trialRows].allSatisfy { trial.isExact(self, rows: $0) }
+        return [3, 17, Self.trialRows].allSatisfy { trial.isExact(self, rows: $0) }
       }
     } catch {
       return false

@@ -23,7 +23,7 @@ struct PanelTests {
   private static func shapes(_ format: ElementFormat) -> [(Int, Int, Int)] {
     [
       (1, 1, 1), (1, 9, 15), (1, 80, 64), (2, 50, 33), (3, 64, 17), (4, 16, 48), (5, 13, 129),
-      (7, 31, 300), (8, 33, 255), (9, 17, 512), (13, 48, 96), (25, 16, 260),
+      (7, 31, 300), (8, 33, 255), (9, 17, 512), (13, 48, 96), (18, 21, 70), (25, 16, 260),
     ].map { rows, outputs, columns in
       let length = format.blockLength
       return (rows, outputs, (columns + length - 1) / length * length)

@@ -25,7 +25,7 @@ struct TileTests {
     #expect(Kernels.best.tier != .amx)
   }
 
-  @Test("a product releases the tiles of its thread", arguments: [1, 8, 9, 300])
+  @Test("a product releases the tiles of its thread", arguments: [1, 16, 17, 300])
   func release(rows: Int) throws {
     let backend = Backend(
       kernels: KernelVariant.modelledTiles.kernels(fast: true),
