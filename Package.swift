@@ -60,6 +60,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    .target(name: "AMXModel", dependencies: ["CKernels"], path: "Tests/AMXModel"),
     .target(
       name: "TestSupport", dependencies: ["JSON", "Platform", "AllocationCounter"],
       path: "Tests/TestSupport",
@@ -69,7 +70,7 @@ let package = Package(
       name: "PlatformTests", dependencies: ["Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "ComputeTests", dependencies: ["Compute", "TestSupport"],
+      name: "ComputeTests", dependencies: ["AMXModel", "Compute", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "TextTests", dependencies: ["Text", "JSON", "Platform", "TestSupport"],

@@ -35,7 +35,8 @@ CK_ATTENTION_TABLE(rounded, avx512_bf16, avx512, rounded_avx512_bf16);
 /// Only the instructions for rounded inputs make them worth having; else the definition serves.
 static const ck_attention *vector_attention_of(ck_tier tier, ck_attention_form form) {
   if (form == CK_ATTEND_ROUNDED)
-    return tier == CK_AVX512_BF16 ? &rounded_avx512_bf16_attention : scalar_attention_of(form);
+    return tier == CK_AVX512_BF16 || tier == CK_AMX ? &rounded_avx512_bf16_attention
+                                                    : scalar_attention_of(form);
   if (tier == CK_AVX2) return form == CK_ATTEND_INT8 ? &int8_avx2_attention : &float_avx2_attention;
   if (form != CK_ATTEND_INT8) return &float_avx512_attention;
   return __builtin_cpu_supports("avx512vnni") ? &int8_avx512_vnni_attention

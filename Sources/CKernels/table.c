@@ -15,25 +15,26 @@
   static const ck_kernels tier##_kernels = {.rms_norm = ck_rms_norm_##tier,                 \
                                             .gated_unit = ck_gated_unit_##tier}
 
-/// A tier's products with panels, those of rounded inputs, and its encoding of inputs.
-#define CK_PANEL_TABLE(tier, rounded, encoder)                                                  \
-  static const ck_panel_kernels encoder##_panels = {                                      \
+/// A tier's products with panels, those of rounded and of integer inputs, and its encoding.
+#define CK_PANEL_TABLE(name, tier, rounded, integers, encoder)                                  \
+  static const ck_panel_kernels name##_panels = {                                               \
       .product_float32 = ck_product_float32_##tier,                                             \
       .product_bfloat16 = ck_product_bfloat16_##rounded,                                        \
-      .product_int8_32 = ck_product_int8_32_##tier,                                             \
-      .product_int8_256 = ck_product_int8_256_##tier,                                           \
+      .product_int8_32 = ck_product_int8_32_##integers,                                         \
+      .product_int8_256 = ck_product_int8_256_##integers,                                       \
       .encode = ck_encode_##encoder,                                                            \
   }
 
 CK_ROWWISE_TABLE(scalar);
-CK_PANEL_TABLE(scalar, scalar, scalar);
+CK_PANEL_TABLE(scalar, scalar, scalar, scalar, scalar);
 
 #if defined(__x86_64__)
 CK_ROWWISE_TABLE(avx2);
 CK_ROWWISE_TABLE(avx512);
-CK_PANEL_TABLE(avx2, scalar, avx2);
-CK_PANEL_TABLE(avx512, scalar, avx512);
-CK_PANEL_TABLE(avx512, avx512_bf16, avx512_bf16);
+CK_PANEL_TABLE(avx2, avx2, scalar, avx2, avx2);
+CK_PANEL_TABLE(avx512, avx512, scalar, avx512, avx512);
+CK_PANEL_TABLE(avx512_bf16, avx512, avx512_bf16, avx512, avx512_bf16);
+CK_PANEL_TABLE(amx, avx512, avx512_bf16, amx, avx512_bf16);
 
 static const ck_kernels *vector_kernels_of(ck_tier tier) {
   int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -43,13 +44,14 @@ static const ck_kernels *vector_kernels_of(ck_tier tier) {
                __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni");
   if (tier == CK_AVX2 && avx2) return &avx2_kernels;
   if (tier == CK_AVX512 && avx512) return &avx512_kernels;
-  if (tier == CK_AVX512_BF16 && avx512 && __builtin_cpu_supports("avx512bf16"))
-    return &avx512_kernels;
+  int bfloat16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  if (tier == CK_AVX512_BF16 && bfloat16) return &avx512_kernels;
+  if (tier == CK_AMX && bfloat16 && ck_tiles_are_usable()) return &avx512_kernels;
   return NULL;
 }
 #elif defined(__aarch64__)
 CK_ROWWISE_TABLE(neon);
-CK_PANEL_TABLE(neon, scalar, neon);
+CK_PANEL_TABLE(neon, neon, scalar, neon, neon);
 
 static const ck_kernels *vector_kernels_of(ck_tier tier) {
   int dot_products = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
@@ -74,6 +76,7 @@ const ck_panel_kernels *ck_panel_kernels_of(ck_tier tier) {
     case CK_AVX2: return &avx2_panels;
     case CK_AVX512: return &avx512_panels;
     case CK_AVX512_BF16: return &avx512_bf16_panels;
+    case CK_AMX: return &amx_panels;
 #elif defined(__aarch64__)
     case CK_NEON: return &neon_panels;
 #endif

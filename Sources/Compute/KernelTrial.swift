@@ -18,14 +18,11 @@ public final class KernelTrial: Sendable {
   /// What the weights are encoded in.
   public let format: ElementFormat
   private let pool: WorkerPool
-  /// A matrix of odd shape, for comparing.
-  private let small: SampleWeights
+  private let exactness: ExactnessTrial
   /// Equal matrices one behind the other, for timing.
   private let large: SampleWeights
   private let inputs: Rows
   private let buffer: EncodingBuffer
-  /// Of the definition and of what is compared with it.
-  private let results: [Rows]
   /// By task.
   private let outputs: [Rows]
   private let arena = ScratchArena()
@@ -34,7 +31,6 @@ public final class KernelTrial: Sendable {
   public static let rowLimit = 512
   /// Rows of weights and columns; whole blocks of every format.
   private static let largeShape = (rows: 256, columns: 2048)
-  private static let smallRows = 40
   /// Weights that stay in a core's own cache beside inputs.
   private static let cachedBytes = 256 << 10
   /// Seconds of a measurement, and of a trial that is long enough to count as one.
@@ -48,45 +44,21 @@ public final class KernelTrial: Sendable {
   public init(_ format: ElementFormat, on pool: WorkerPool, memory: Int) throws(PlatformError) {
     self.format = format
     self.pool = pool
-    let smallColumns = format.isQuantised ? 2 * format.blockLength : 75
-    small = try SampleWeights(
-      format, rows: Self.smallRows, columns: smallColumns, copies: 1, on: pool)
+    exactness = try ExactnessTrial(format, rowLimit: Self.rowLimit, on: pool)
     let (rows, columns) = Self.largeShape
     let bytes = rows * format.byteCount(of: columns)
     large = try SampleWeights(
       format, rows: rows, columns: columns, copies: max(pool.threadCount, memory / bytes), on: pool)
     inputs = arena.rows(Self.rowLimit, width: columns)
     buffer = EncodingBuffer(arena, count: Self.rowLimit, width: columns)
-    var generator = SplitMix(state: 1)
-    for row in 0..<inputs.count {
-      inputs.withMutableRow(row) { span in
-        for index in span.indices { span[index] = generator.unit() }
-      }
-    }
+    inputs.fillRandomly()
     let arena = arena
-    results = (0..<2).map { _ in arena.rows(Self.rowLimit, width: Self.smallRows) }
     outputs = (0..<pool.threadCount).map { _ in arena.rows(Self.rowLimit, width: rows) }
   }
 
   /// Whether a product of so many rows has the bits of the scalar definition.
   public func isExact(_ kernels: Kernels, rows: Int) -> Bool {
-    guard
-      let reference = Kernels(
-        tier: .scalar, roundsInputs: kernels.roundsInputs,
-        quantisesInputs: kernels.quantisesInputs)
-    else { preconditionFailure("every build has the scalar tier") }
-    let x = inputs.rows(0..<rows).columns(0..<small.matrices[0].columns)
-    for (kernels, y) in zip([reference, kernels], results) {
-      let backend = Backend(kernels: kernels, pool: pool)
-      backend.linear(small.matrices[0], x, using: buffer, into: y.rows(0..<rows))
-    }
-    return (0..<rows).allSatisfy { row in
-      results[0].withRow(row) { first in
-        results[1].withRow(row) { second in
-          first.indices.allSatisfy { first[$0].bitPattern == second[$0].bitPattern }
-        }
-      }
-    }
+    exactness.isExact(kernels, rows: rows)
   }
 
   /// The rate of products with weights in the caches of each thread.

@@ -9,7 +9,11 @@ public enum KernelTier: String, Sendable, CaseIterable {
   case avx2
   case avx512
   case avx512BFloat16
+  case amx
   case neon
+
+  /// Whether an instruction multiplies inputs that are rounded to bfloat16.
+  public var roundsInputs: Bool { self == .avx512BFloat16 || self == .amx }
 
   var kernelTier: ck_tier {
     switch self {
@@ -17,6 +21,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
     case .avx2: CK_AVX2
     case .avx512: CK_AVX512
     case .avx512BFloat16: CK_AVX512_BF16
+    case .amx: CK_AMX
     case .neon: CK_NEON
     }
   }
@@ -27,7 +32,7 @@ public enum KernelTier: String, Sendable, CaseIterable {
 public struct Kernels: @unchecked Sendable {
   // Unchecked: points to a constant table.
   private let table: UnsafePointer<ck_kernels>
-  private let panels: UnsafePointer<ck_panel_kernels>
+  private var panels: UnsafePointer<ck_panel_kernels>
   /// The tier that was asked for.
   public let tier: KernelTier
   /// Whether inputs are rounded to bfloat16 where they meet bfloat16 weights, as the published
@@ -48,15 +53,18 @@ public struct Kernels: @unchecked Sendable {
     self.quantisesInputs = quantisesInputs
   }
 
-  /// The fastest tier of this processor, with inputs as they are.
-  public static let best: Kernels = KernelTier.allCases.reversed().lazy
-    .compactMap { Kernels(tier: $0) }.first!
-
-  /// The fastest tier of this processor, with inputs quantised, and rounded where an instruction
-  /// makes that faster.
-  public static let fastest: Kernels =
-    Kernels(tier: .avx512BFloat16, roundsInputs: true, quantisesInputs: true)
-    ?? Kernels(tier: best.tier, quantisesInputs: true) ?? best
+  /// The same with products of a table of one's own, for tests.
+  package init(
+    tier: KernelTier, panels: UnsafePointer<ck_panel_kernels>, roundsInputs: Bool = false,
+    quantisesInputs: Bool = false
+  ) {
+    guard
+      let kernels = Kernels(
+        tier: tier, roundsInputs: roundsInputs, quantisesInputs: quantisesInputs)
+    else { preconditionFailure("this processor does not have the tier") }
+    self = kernels
+    unsafe self.panels = unsafe panels
+  }
 
   /// How products with weights of a format take their inputs.
   /// - Parameter exactly: as they are, whatever the format.

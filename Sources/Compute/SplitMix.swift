@@ -19,3 +19,15 @@ public struct SplitMix: RandomNumberGenerator {
   /// From -1 to 1.
   mutating func unit() -> Float { Float(next() >> 40) * 0x1p-23 - 1 }
 }
+
+extension Rows {
+  /// The same numbers between -1 and 1 every time.
+  func fillRandomly() {
+    var generator = SplitMix(state: 1)
+    for row in 0..<count {
+      withMutableRow(row) { span in
+        for index in span.indices { span[index] = generator.unit() }
+      }
+    }
+  }
+}

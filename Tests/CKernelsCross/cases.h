@@ -5,7 +5,7 @@
 
 #include "CKernels.h"
 
-/// Products of every format with 1 to 17 rows, and the encoding of their inputs.
+/// Products of every format with 1 to 17 rows and some with more, and the encoding of their inputs.
 void try_products(const ck_panel_kernels *tier);
 /// Every stored value of the narrow formats, as a weight.
 void try_every_value(const ck_panel_kernels *tier);

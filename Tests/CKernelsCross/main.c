@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "AMXModel.h"
 #include "cases.h"
 #include "support.h"
 
@@ -25,8 +26,13 @@ int main(int count, char **arguments) {
     return 2;
   }
   uint64_t seed = strtoull(arguments[1], NULL, 10);
-  static const char *names[] = {"scalar", "avx2", "avx512", "avx512_bf16", "neon"};
+  static const char *names[] = {"scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon"};
   long found = 0;
+  if (amx_model() != NULL) {
+    start_over(seed);
+    try_products(amx_model());
+    fprintf(stderr, "modelled amx equals scalar (seed %llu)\n", (unsigned long long)seed);
+  }
   for (int tier = CK_AVX2; tier <= CK_NEON; tier++) {
     if (ck_kernels_of((ck_tier)tier) == NULL) continue;
     found++;

@@ -58,7 +58,8 @@ static void try_product(const ck_panel_kernels *tier, const ck_panels *w, float_
 
 void try_products(const ck_panel_kernels *tier) {
   for (int format = CK_PANEL_F32; format <= CK_PANEL_Q6_K; format++)
-    for (int64_t count = 1; count <= 17; count++) {
+    for (int64_t step = 1; step <= 24; step++) {
+      int64_t count = step <= 17 ? step : random_between(18, 70);
       int64_t length = block_columns((ck_panel_format)format);
       int64_t columns = length == 1 ? random_between(1, 530) : random_between(1, 600) / length;
       columns = length == 1 ? columns : (columns + 1) * length;

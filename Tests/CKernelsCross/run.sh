@@ -7,8 +7,9 @@ cd "$(dirname "$0")/../.."
 seed=${1:-$(date +%s%N)}
 out=.build/cross
 mkdir -p "$out"
-mapfile -t sources < <(find Sources/CKernels Tests/CKernelsCross -name '*.c' | sort)
-flags=(-std=gnu17 -O2 -Wall -Wextra -Werror -I Sources/CKernels/include)
+mapfile -t sources < <(find Sources/CKernels Tests/CKernelsCross Tests/AMXModel -name '*.c' | sort)
+flags=(-std=gnu17 -O2 -Wall -Wextra -Werror -I Sources/CKernels/include
+  -I Tests/AMXModel/include)
 
 clang "${flags[@]}" "${sources[@]}" -o "$out/here" -lm
 clang --target=aarch64-linux-gnu -static -fuse-ld=lld "${flags[@]}" "${sources[@]}" \

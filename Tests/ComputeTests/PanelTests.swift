@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Panels")
 struct PanelTests {
-  static let tiers = KernelTier.allCases.filter { Kernels(tier: $0) != nil }
+  static let tiers = KernelVariant.all
   private let arena = ScratchArena()
 
   private func randomRows(_ count: Int, _ width: Int, using g: inout SeededGenerator) -> Rows {
@@ -23,16 +23,14 @@ struct PanelTests {
   private static func shapes(_ format: ElementFormat) -> [(Int, Int, Int)] {
     [
       (1, 1, 1), (1, 9, 15), (1, 80, 64), (2, 50, 33), (3, 64, 17), (4, 16, 48), (5, 13, 129),
-      (7, 31, 300), (8, 33, 255), (9, 17, 512), (13, 48, 96), (25, 16, 260),
+      (7, 31, 300), (8, 33, 255), (9, 17, 512), (13, 48, 96), (18, 21, 70), (25, 16, 260),
     ].map { rows, outputs, columns in
       let length = format.blockLength
       return (rows, outputs, (columns + length - 1) / length * length)
     }
   }
 
-  private func kernels(_ tier: KernelTier, fast: Bool) -> Kernels {
-    Kernels(tier: tier, roundsInputs: fast, quantisesInputs: fast)!
-  }
+  private func kernels(_ tier: KernelVariant, fast: Bool) -> Kernels { tier.kernels(fast: fast) }
 
   private func product(
     _ matrix: PackedMatrix, _ x: Rows, _ kernels: Kernels, panels: Range<Int>? = nil
@@ -116,6 +114,24 @@ struct PanelTests {
           // The other panels' outputs are not touched.
           #expect(some[row][..<48].allSatisfy { Float(bitPattern: $0).isNaN })
           #expect(some[row][128...].allSatisfy { Float(bitPattern: $0).isNaN })
+        }
+      }
+    }
+  }
+
+  @Test("so many rows that tiers deal them into groups have the definition's bits")
+  func manyRows() throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var g = SeededGenerator(seed: seed)
+    for format in ElementFormat.allCases where format.isQuantised {
+      let columns = format.blockLength
+      let matrix = try RandomWeights(format, rows: 18, columns: columns, using: &g).packed()
+      for rows in [32, 33, 64, 256, Int.random(in: 257...300, using: &g)] {
+        let x = randomRows(rows, columns, using: &g)
+        let expected = bits(try product(matrix, x, kernels(.scalar, fast: true)))
+        for tier in Self.tiers where tier != .scalar {
+          let y = bits(try product(matrix, x, kernels(tier, fast: true)))
+          #expect(y == expected, "seed \(seed) \(format) \(tier) \(rows) rows")
         }
       }
     }

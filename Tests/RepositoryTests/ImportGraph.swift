@@ -31,7 +31,9 @@ enum ImportGraph {
   ]
 
   /// Modules that only tests import.
-  static let testModules: Set<String> = ["Testing", "TestSupport", "AllocationCounter"]
+  static let testModules: Set<String> = [
+    "Testing", "TestSupport", "AllocationCounter", "AMXModel",
+  ]
 
   /// Whether a file of `target` may import `module`. Tests may import any target of the product.
   static func allows(_ target: String, isTest: Bool, toImport module: String) -> Bool {

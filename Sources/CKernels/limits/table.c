@@ -31,6 +31,13 @@ static const ck_limits avx512_bf16_limits = {
     .bfloat16 = {ck_limit_bfloat16_avx512_bf16, CK_LIMIT_SUMS * 32},
     .float32 = {ck_limit_float32_avx512, CK_LIMIT_SUMS * 16},
 };
+
+static const ck_limits amx_limits = {
+    .read = ck_limit_read_avx512,
+    .int8 = {ck_limit_int8_amx, CK_LIMIT_TILES * 16 * 16 * 64},
+    .bfloat16 = {ck_limit_bfloat16_avx512_bf16, CK_LIMIT_SUMS * 32},
+    .float32 = {ck_limit_float32_avx512, CK_LIMIT_SUMS * 16},
+};
 #elif defined(__aarch64__)
 static const ck_limits neon_limits = {
     .read = ck_limit_read_neon,
@@ -46,6 +53,7 @@ const ck_limits *ck_limits_of(ck_tier tier) {
     case CK_AVX2: return &avx2_limits;
     case CK_AVX512: return &avx512_limits;
     case CK_AVX512_BF16: return &avx512_bf16_limits;
+    case CK_AMX: return &amx_limits;
 #elif defined(__aarch64__)
     case CK_NEON: return &neon_limits;
 #endif

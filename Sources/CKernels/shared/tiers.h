@@ -15,4 +15,7 @@ CK_DECLARE_ROWWISE(avx2)
 CK_DECLARE_ROWWISE(avx512)
 CK_DECLARE_ROWWISE(neon)
 
+/// Whether processor and system let this process use tiles of int8; asks the system for them.
+int ck_tiles_are_usable(void);
+
 #endif

@@ -37,7 +37,7 @@ struct KernelLadder {
   init(_ pool: WorkerPool, tiers: [KernelTier], formats: [ElementFormat]) throws {
     threads = pool.threadCount
     let kernels = tiers.compactMap {
-      Kernels(tier: $0, roundsInputs: $0 == .avx512BFloat16, quantisesInputs: true)
+      Kernels(tier: $0, roundsInputs: $0.roundsInputs, quantisesInputs: true)
     }
     guard !kernels.isEmpty else { throw CommandError("--tiers: this processor has none of them") }
     var limits = kernels.map { BenchLimits(pool, $0.tier) }

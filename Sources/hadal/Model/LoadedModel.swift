@@ -123,6 +123,11 @@ struct PlannedModel {
         "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
         "threads": "\(threads)", "kernels": "\(kernels.tier)",
       ])
+    for tier in Kernels.rejected where kernels.quantisesInputs {
+      log.warning(
+        "kernels not used: on this processor their products are not those of the definition",
+        metadata: ["kernels": "\(tier)"])
+    }
     let backend = try startBackend()
     return try makeModel(packWeights(backend, log), backend)
   }
