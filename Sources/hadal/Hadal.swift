@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Platform
 
 @main
 struct Hadal: ParsableCommand {
@@ -15,8 +16,9 @@ struct Hadal: ParsableCommand {
       Without --model every command uses the demo model that comes with Hadal, so this is enough:
 
         hadal serve
-        curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
-          -d '{"messages": [{"role": "user", "content": "Tell me a story."}]}'
+        curl http://127.0.0.1:8080/v1/chat/completions \\
+          -H 'Content-Type: application/json' \\
+          -d '{"messages": [{"role": "user", "content": "Tell me a story"}]}'
       """,
     version: version,
     subcommands: [
@@ -25,12 +27,17 @@ struct Hadal: ParsableCommand {
     ])
 
   static func main() {
+    // What grows beyond `ulimit -f` then fails to be written, as on a full disk.
+    signal(SIGXFSZ, SIG_IGN)
     do {
+      if let unreadable = ProgramArguments.unreadable.first {
+        throw ValidationError("the argument '\(unreadable)' is not UTF-8")
+      }
       let layers = try ConfigurationLayers(
         Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
       var command = try layers.parse()
       if (command as? ServeCommand)?.printConfig == true {
-        StandardOutput.write(ConfigurationReport(values: layers.effective).text)
+        try StandardOutput.write(ConfigurationReport(values: layers.effective).text)
       } else {
         try command.run()
       }

@@ -30,7 +30,7 @@ struct InspectCommand: ParsableCommand {
     let log = Logger(label: "hadal", quiet: false)
     let report = ModelReport(
       planned, profile: try profile.map { try ModelProfile(planned, textFile: $0, log: log) })
-    print(json ? report.json.text : report.text)
+    try StandardOutput.writeLine(json ? report.json.text : report.text)
   }
 }
 

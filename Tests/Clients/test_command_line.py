@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -203,6 +204,32 @@ class Profile(unittest.TestCase):
             refuse("tokenizer.json", "--model", PARITY / "v3_mtp")
 
 
+class Streams(unittest.TestCase):
+    def run_into(self, output, *arguments):
+        return subprocess.run(
+            [os.environ["HADAL"], *arguments], stdout=output, stderr=subprocess.PIPE, text=True,
+            timeout=300)
+
+    def test_output_that_is_lost(self):
+        for arguments in (["inspect"], ["inspect", "--json"],
+                          ["generate", "--prompt", "Hi", "--max-tokens", "3"]):
+            with open("/dev/full", "w") as full:
+                result = self.run_into(full, *arguments)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("standard output: write: No space left on device", result.stderr)
+
+    def test_reader_that_leaves(self):
+        read, write = os.pipe()
+        with subprocess.Popen(
+                [os.environ["HADAL"], "generate", "--prompt", "Hi", "--max-tokens", "900",
+                 "--ignore-eos"], stdout=write, stderr=subprocess.PIPE, text=True) as process:
+            os.close(write)
+            os.read(read, 1)
+            os.close(read)
+            self.assertEqual(process.stderr.read(), "")
+        self.assertEqual(process.returncode, -signal.SIGPIPE)
+
+
 class Refusals(unittest.TestCase):
     def expect(self, words, *arguments):
         result = hadal(*arguments)
@@ -227,6 +254,39 @@ class Refusals(unittest.TestCase):
         self.expect(["--mtp 2", "num_nextn_predict_layers"], "generate", "--model",
                     PARITY / "v2_greedy_lite", "--prompt-tokens", "1", "--mtp", 2)
         self.expect(["either"], "generate")
+        self.expect(["--model"], "inspect", "--model", "")
+
+    def test_what_is_no_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "blob"
+            self.expect([str(path)], "inspect", "--model", path)
+            path.write_bytes(b"GG")
+            self.expect(["blob", "ends inside its header"], "inspect", "--model", path)
+            path.write_text("something else")
+            self.expect(["blob", "no GGUF file"], "inspect", "--model", path)
+            path.unlink()
+            os.mkfifo(path)
+            self.expect([str(path), "not a regular file"], "inspect", "--model", path)
+            self.expect([str(path), "config.json"], "inspect", "--model", f"{path}s/")
+            path = pathlib.Path(folder) / "directory.gguf"
+            path.mkdir()
+            self.expect([str(path), "config.json"], "inspect", "--model", path)
+            path = os.fsencode(folder) + b"/caf\xe9"
+            result = subprocess.run(
+                [os.environ["HADAL"], "inspect", "--model", path], capture_output=True, timeout=300)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn(b"not UTF-8", result.stderr)
+
+    def test_a_gguf_file_by_any_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "blob"
+            self.assertEqual(hadal(
+                "convert", "--input", PARITY / "v3_mtp", "--output", path, "--type", "bf16",
+            ).returncode, 0)
+            self.assertEqual(
+                json.loads(hadal("inspect", "--json", "--model", path).stdout)["architecture"],
+                json.loads(hadal("inspect", "--json", "--model", PARITY / "v3_mtp").stdout)
+                ["architecture"])
 
     def test_damaged_checkpoints(self):
         with tempfile.TemporaryDirectory() as folder:

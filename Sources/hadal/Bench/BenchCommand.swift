@@ -99,14 +99,16 @@ struct BenchCommand: ParsableCommand {
 
   private func runKernels() throws {
     let ladder = try KernelLadder(startPool(), tiers: tiers.values, formats: formats.values)
-    print(json ? ladder.json.text : ladder.text)
+    try StandardOutput.writeLine(json ? ladder.json.text : ladder.text)
     if let deviation = ladder.deviation { throw CommandError(deviation) }
   }
 
   private func runLimits() throws {
     var limits = BenchLimits(try startPool(), Kernels.fastest.tier)
     for _ in 0..<2 { try limits.measure() }
-    if let best = limits.best { print(json ? best.json.text : best.text) }
+    if let best = limits.best {
+      try StandardOutput.writeLine(json ? best.json.text : best.text)
+    }
   }
 
   private func runTests() throws {
@@ -121,7 +123,7 @@ struct BenchCommand: ParsableCommand {
     let report = BenchReport(
       model: engines.model.directory.name, threads: engines.model.threads, limits: limits.best,
       acceptance: acceptance, results: results)
-    print(json ? report.json.text : report.text)
+    try StandardOutput.writeLine(json ? report.json.text : report.text)
   }
 
   private func measure(

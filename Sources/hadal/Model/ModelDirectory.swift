@@ -25,7 +25,7 @@ struct ModelDirectory {
 
   /// What was given, or the directory of the bundled demo model.
   init(_ given: String?) throws {
-    if let given, given.hasSuffix(".gguf") {
+    if let given, Self.isFile(given) {
       let model = try GGUFModel(path: given)
       (path, name, gguf) = (given, model.name, model)
     } else if let given {
@@ -40,6 +40,11 @@ struct ModelDirectory {
     }
   }
 
+  /// What is there counts, else the name: GGUF files need not end in .gguf.
+  private static func isFile(_ path: String) -> Bool {
+    FileReader.exists(path) ? !FileStatus.isDirectory(path) : path.hasSuffix(".gguf")
+  }
+
   /// `Models/demo` in a folder above the program, as in a checkout.
   private static func bundledModel() throws -> String? {
     var folder = try ProgramPath.executable()[...]
@@ -50,6 +55,9 @@ struct ModelDirectory {
     }
     return nil
   }
+
+  /// Whether this is a GGUF file.
+  var isGGUF: Bool { gguf != nil }
 
   /// Maps the weights.
   func checkpoint() throws -> Checkpoint {
