@@ -184,7 +184,7 @@ private struct GGUFHeaderParser {
       else {
         throw refuse(
           "\(tensor.byteCount) bytes at offset \(tensor.offset) lie outside \(max(space, 0)) "
-            + "bytes of data")
+            + "bytes of data (is the file cut short?)")
       }
       let start = dataStart + offset
       entries.append(

@@ -82,7 +82,7 @@ struct GenerateCommand: ParsableCommand {
       }
     } else if let prompt {
       guard let tokenizer else {
-        throw CommandError("the model has no tokenizer.json: give --prompt-tokens")
+        throw CommandError("\(ModelText.noTokenizer): give --prompt-tokens")
       }
       tokens = tokenizer.encode(prompt, addSpecialTokens: true)
     }

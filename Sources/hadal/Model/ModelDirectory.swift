@@ -76,16 +76,27 @@ struct ModelDirectory {
 
   /// Nil for a model without tokenizer: it speaks token ids only.
   func tokenizer() throws -> Tokenizer? {
-    if let gguf { return try GGUFVocabulary(gguf.metadata).map { try Tokenizer($0) } }
+    if let gguf {
+      guard let vocabulary = try GGUFVocabulary(gguf.metadata) else { return nil }
+      do { return try Tokenizer(vocabulary) } catch { throw CommandError("\(path): \(error)") }
+    }
     guard let bytes = try read("tokenizer.json") else { return nil }
     return try Tokenizer(
       tokenizer: bytes, configuration: try read("tokenizer_config.json"),
       chatTemplate: try read("chat_template.jinja"))
   }
 
+  /// The recommended sampling parameters.
+  func generationDefaults() throws -> GenerationDefaults {
+    guard let gguf else { return try GenerationDefaults(json: try generationConfiguration()) }
+    let configuration = try gguf.generationConfiguration()
+    do { return try GenerationDefaults(json: configuration) } catch {
+      throw CommandError("\(path): general.sampling: \(error.reason)")
+    }
+  }
+
   /// `generation_config.json`; empty when there is none.
-  func generationConfiguration() throws -> JSONValue {
-    if let gguf { return try gguf.generationConfiguration() }
+  private func generationConfiguration() throws -> JSONValue {
     guard let bytes = try read("generation_config.json") else { return [:] }
     do {
       return try JSONValue(parsing: bytes)
