@@ -58,8 +58,8 @@ public final class NewFile {
     guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile(path) }
   }
 
-  /// A descriptor of a file without a name (man 2 open, O_TMPFILE); nil where there is no such thing,
-  /// or no way to name it later.
+  /// A descriptor of a file without a name (man 2 open, O_TMPFILE); nil where there is no such
+  /// thing, or no way to name it later.
   private static func openUnnamed(in folder: String) throws(PlatformError) -> Int32? {
     guard FileReader.exists("/proc/self/fd") else { return nil }
     // Linux's O_TMPFILE, which is not imported because of how it is written there.

@@ -1,5 +1,5 @@
-// The two streams that a program writes to: its output, of which nothing may be lost in silence, and
-// lines beside it for whoever watches.
+// The two streams that a program writes to: its output, of which nothing may be lost in silence,
+// and lines beside it for whoever watches.
 
 import Glibc
 

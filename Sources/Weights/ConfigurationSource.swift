@@ -1,5 +1,5 @@
-// Which file a configuration came from and what keys and tensors are called there, so that a message
-// names what its reader finds.
+// Which file a configuration came from and what keys and tensors are called there, so that a
+// message names what its reader finds.
 
 import JSON
 

@@ -116,7 +116,8 @@ extension GGUFConfiguration {
     for name in ["eos", "eot", "eom"] {
       let key = "tokenizer.ggml.\(name)_token_id"
       guard let token = try metadata.integer(key) else { continue }
-      guard token >= 0, token < vocabulary else {
+      // The main one is checked with the rest of the configuration.
+      guard name == "eos" || (token >= 0 && token < vocabulary) else {
         throw metadata.failure(key, "is \(token), not a token of the vocabulary of \(vocabulary)")
       }
       if !ends.contains(.integer(token)) { ends.append(.integer(token)) }

@@ -3,7 +3,7 @@
 // the shapes that the published layout has; no byte moves.
 
 /// What a tensor of a GGUF file is in the published layout.
-enum GGUFTensorRole: Equatable {
+package enum GGUFTensorRole: Equatable {
   /// The same tensor under another name.
   case same(String)
   /// [heads, rows, columns] or [heads * rows, columns]: a matrix of all heads' rows.
@@ -15,7 +15,7 @@ enum GGUFTensorRole: Equatable {
 
   /// The role of a tensor of this name; a name that is unknown stays as it is, for the model to
   /// refuse.
-  init(_ name: String) {
+  package init(_ name: String) {
     if let global = Self.globals[name] {
       self = .same(global)
       return
@@ -45,7 +45,7 @@ enum GGUFTensorRole: Equatable {
 
   /// What such a file calls a tensor of the published layout; one of experts has its number behind
   /// the name of the stack. Other names stay as they are.
-  static func name(of published: String) -> String {
+  package static func name(of published: String) -> String {
     if let global = globals.first(where: { $0.value == published })?.key { return global }
     guard let match = published.wholeMatch(of: /model\.layers\.(\d+)\.(.+)/) else {
       return published

@@ -15,8 +15,7 @@ struct ModelText {
 
   /// What is wrong where a text is to become tokens and there is no tokenizer.
   static let noTokenizer =
-    "the model has no tokenizer (a tokenizer.json in its directory, or tokenizer.ggml keys in a GGUF "
-    + "file)"
+    "the model has no tokenizer (tokenizer.json in a directory, tokenizer.ggml keys in a GGUF file)"
 
   init(
     _ directory: ModelDirectory, _ configuration: ModelConfiguration, chatFormat: ChatFormat? = nil
