@@ -48,6 +48,14 @@ public final class Checkpoint: Sendable {
   /// Bytes of all files together.
   public var byteCount: Int { files.reduce(0) { $0 + $1.count } }
 
+  /// Elements of all tensors but block scales.
+  public var parameterCount: Int {
+    tensors.reduce(0) { sum, tensor in
+      // No product overflows: the headers have checked them against the files' sizes.
+      tensor.name.hasSuffix(Self.scaleSuffix) ? sum : sum + tensor.shape.reduce(1, *)
+    }
+  }
+
   /// Which files these are: names, sizes and times of their last change.
   var identity: String {
     files.map { "\($0.path.split(separator: "/").last ?? "") \($0.count) \($0.modified)" }

@@ -1,8 +1,11 @@
 // The command line.
 
 import ArgumentParser
+import DeepSeek
 import Foundation
 import Platform
+import Text
+import Weights
 
 @main
 struct Hadal: ParsableCommand {
@@ -42,7 +45,16 @@ struct Hadal: ParsableCommand {
         try command.run()
       }
     } catch {
-      exit(withError: error)
+      exit(withError: shown(error))
+    }
+  }
+
+  /// Errors of the argument parser are as they are; others may quote what files say.
+  private static func shown(_ error: any Error) -> any Error {
+    switch error {
+    case is CommandError, is PlatformError, is WeightsError, is DeepSeekError, is TextError:
+      CommandError("\(error)".printable)
+    default: error
     }
   }
 }

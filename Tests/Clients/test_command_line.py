@@ -109,6 +109,26 @@ def write_model_with_v3_latents(folder):
 
 
 class Inspect(unittest.TestCase):
+    def test_what_the_model_is(self):
+        model = json.loads(hadal("inspect", "--json", "--model", PARITY / "v3_fp8_block").stdout)
+        header = (PARITY / "v3_fp8_block" / "model.safetensors").read_bytes()
+        tensors = json.loads(header[8:8 + struct.unpack("<Q", header[:8])[0]])
+        tensors.pop("__metadata__", None)
+        self.assertEqual(model["model"], {
+            "name": "v3_fp8_block", "path": str(PARITY / "v3_fp8_block"),
+            "parameters": sum(math.prod(tensor["shape"]) for name, tensor in tensors.items()
+                              if not name.endswith("_scale_inv")),
+            "file_bytes": len(header)})
+
+    def test_what_files_say_does_not_move_the_cursor(self):
+        with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
+            key, value = b"general.architecture", b"\x1b[2Jdeep\nseek\xc2\x9b"
+            file.write(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, len(key)) + key
+                       + struct.pack("<IQ", 8, len(value)) + value)
+            file.flush()
+            result = hadal("inspect", "--model", file.name)
+            self.assertIn(r"\u{1b}[2Jdeep\u{a}seek\u{9b}", result.stderr)
+
     def test_plan_adds_up(self):
         memory = json.loads(hadal("inspect", "--json").stdout)["memory"]
         parts = [memory[name + "_bytes"] for name in ("weights", "latents", "scratch")]

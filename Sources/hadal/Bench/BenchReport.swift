@@ -78,7 +78,7 @@ struct BenchReport {
   var text: String {
     let count = results.first?.samples.count ?? 0
     let title =
-      "\(model), threads \(threads): tokens/s, median of \(count) "
+      "\(model.printable), threads \(threads): tokens/s, median of \(count) "
       + (count == 1 ? "repetition" : "repetitions")
     let coin = acceptance.map { "a coin accepts drafts with chance \($0): answers are nonsense" }
     let profiles = results.compactMap { result in
