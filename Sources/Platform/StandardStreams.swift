@@ -3,6 +3,18 @@
 
 import Glibc
 
+/// The numbers that all programs use for these streams, and for their input.
+public enum StandardStreams {
+  /// Sees to it that what is closed stays so: without this the next file or socket would get the
+  /// number, and with it what is written for the user. To be called before anything is opened.
+  public static func keepNumbers() {
+    for number in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(number, F_GETFD) < 0 {
+      // The lowest free number is this one. Nothing can be written to what is open for reading.
+      _ = unsafe open("/dev/null", O_RDONLY)
+    }
+  }
+}
+
 /// What was asked for. Not buffered: who reads along gets it at once.
 public enum StandardOutput {
   /// Writes a text as it is, without a line end.

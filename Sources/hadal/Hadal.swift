@@ -30,6 +30,7 @@ struct Hadal: ParsableCommand {
     ])
 
   static func main() {
+    StandardStreams.keepNumbers()
     // What grows beyond `ulimit -f` then fails to be written, as on a full disk.
     signal(SIGXFSZ, SIG_IGN)
     do {

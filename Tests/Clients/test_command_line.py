@@ -238,6 +238,25 @@ class Streams(unittest.TestCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn("standard output: write: No space left on device", result.stderr)
 
+    def test_output_that_is_closed(self):
+        def close():
+            os.close(0)
+            os.close(1)
+
+        result = subprocess.run(
+            [os.environ["HADAL"], "inspect"], preexec_fn=close, stderr=subprocess.PIPE, text=True,
+            timeout=300)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("standard output: write: Bad file descriptor", result.stderr)
+        # A server has its log.
+        with subprocess.Popen(
+                [os.environ["HADAL"], "serve", "--port", "0"], preexec_fn=close,
+                stderr=subprocess.PIPE, text=True) as process:
+            self.assertTrue(any(" ready " in line for line in process.stderr))
+            process.terminate()
+            process.stderr.read()
+        self.assertEqual(process.returncode, 0)
+
     def test_reader_that_leaves(self):
         read, write = os.pipe()
         with subprocess.Popen(
