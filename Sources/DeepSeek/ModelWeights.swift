@@ -264,9 +264,9 @@ private struct WeightLoader {
       ("down_proj", expert.down, first.down),
     ]
     for (name, matrix, expected) in parts where matrix.format != expected.format {
-      let tensor = prefix + name + ".weight"
+      let tensor = checkpoint.tensor(named: prefix + name + ".weight")
       throw .wrongFormat(
-        file: checkpoint.tensor(named: tensor)?.file ?? "", tensor: tensor,
+        file: tensor?.file ?? "", tensor: tensor?.storedName ?? prefix + name,
         found: matrix.format.rawValue, expected: [expected.format])
     }
   }

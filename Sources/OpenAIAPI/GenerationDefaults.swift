@@ -23,8 +23,7 @@ public struct GenerationDefaults: Sendable, Equatable {
   /// - Throws: when a value is of a wrong type or out of the range a request may give.
   public init(json: JSONValue) throws(GenerationDefaultsError) {
     guard json.objectValue != nil else {
-      throw GenerationDefaultsError(
-        description: "generation_config.json: must be an object, not \(json.kind)")
+      throw GenerationDefaultsError(reason: "must be an object, not \(json.kind)")
     }
     do {
       var fields = try RequestFields(json)
@@ -37,7 +36,7 @@ public struct GenerationDefaults: Sendable, Equatable {
       maxNewTokens = try fields.integer("max_new_tokens", in: 1...Int.max)
       endTokens = try Self.endTokens(&fields)
     } catch {
-      throw GenerationDefaultsError(description: "generation_config.json: \(error.message)")
+      throw GenerationDefaultsError(reason: error.message)
     }
   }
 
@@ -57,5 +56,8 @@ public struct GenerationDefaults: Sendable, Equatable {
 
 /// Why a `generation_config.json` is not acceptable.
 public struct GenerationDefaultsError: Error, Equatable, CustomStringConvertible {
-  public let description: String
+  /// Which member is wrong, and how.
+  public let reason: String
+
+  public var description: String { "generation_config.json: \(reason)" }
 }

@@ -12,6 +12,12 @@ public struct FileStatus: Sendable, Equatable {
   /// Whether every user of the machine may read it.
   public let isWorldReadable: Bool
 
+  /// Whether the path leads to a directory.
+  public static func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// Throws when there is no such file.
   public init(path: String) throws(PlatformError) {
     var status = stat()

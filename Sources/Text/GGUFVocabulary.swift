@@ -130,9 +130,33 @@ extension GGUFVocabulary {
 extension Tokenizer {
   /// The tokenizer of a GGUF file.
   public convenience init(_ vocabulary: GGUFVocabulary) throws(TextError) {
-    try self.init(
-      file: try FieldReader(try vocabulary.file(), path: ""),
-      configuration: try FieldReader(try vocabulary.configuration(), path: ""),
-      chatTemplate: vocabulary.chatTemplate)
+    do throws(TextError) {
+      try self.init(
+        file: try FieldReader(try vocabulary.file(), path: ""),
+        configuration: try FieldReader(try vocabulary.configuration(), path: ""),
+        chatTemplate: vocabulary.chatTemplate)
+    } catch {
+      throw error.inWordsOfGGUF
+    }
+  }
+}
+
+extension TextError {
+  /// The same about the key that the file has in the place of tokenizer.json's.
+  fileprivate var inWordsOfGGUF: TextError {
+    func name(_ path: String) -> String {
+      for (own, key) in [
+        ("model.merges", "merges"), ("model.vocab", "tokens"), ("added_tokens", "tokens"),
+      ] where path.hasPrefix(own) {
+        return "tokenizer.ggml.\(key)\(path.dropFirst(own.count))"
+      }
+      return path
+    }
+    switch self {
+    case .invalid(let path, let expected): return .invalid(path: name(path), expected: expected)
+    case .unsupported(let path, let what): return .unsupported(path: name(path), what: what)
+    case .tooLarge(let path, let limit): return .tooLarge(path: name(path), limit: limit)
+    case .malformed, .pattern, .message: return self
+    }
   }
 }

@@ -33,7 +33,7 @@ public final class Checkpoint: Sendable {
     for (position, tensor) in tensors.enumerated() {
       if let first = positions.updateValue(position, forKey: tensor.name) {
         throw .malformedTensor(
-          file: tensor.file, tensor: tensor.name, reason: "also in \(tensors[first].file)")
+          file: tensor.file, tensor: tensor.storedName, reason: "also in \(tensors[first].file)")
       }
     }
     self.configuration = configuration
@@ -47,6 +47,14 @@ public final class Checkpoint: Sendable {
 
   /// Bytes of all files together.
   public var byteCount: Int { files.reduce(0) { $0 + $1.count } }
+
+  /// Elements of all tensors but block scales.
+  public var parameterCount: Int {
+    tensors.reduce(0) { sum, tensor in
+      // No product overflows: the headers have checked them against the files' sizes.
+      tensor.name.hasSuffix(Self.scaleSuffix) ? sum : sum + tensor.shape.reduce(1, *)
+    }
+  }
 
   /// Which files these are: names, sizes and times of their last change.
   var identity: String {
@@ -64,13 +72,16 @@ public final class Checkpoint: Sendable {
   public func require(
     _ name: String, shape: [Int], formats: [ElementFormat] = [.float32, .bfloat16, .float16]
   ) throws(WeightsError) -> TensorView {
-    guard let tensor = tensor(named: name) else { throw .missingTensor(name) }
+    guard let tensor = tensor(named: name) else {
+      throw .missingTensor(configurationSource.tensorName(of: name))
+    }
     guard tensor.shape == shape else {
-      throw .wrongShape(file: tensor.file, tensor: name, found: tensor.shape, expected: shape)
+      throw .wrongShape(
+        file: tensor.file, tensor: tensor.storedName, found: tensor.shape, expected: shape)
     }
     guard let view = tensor.view, formats.contains(view.format) else {
       throw .wrongFormat(
-        file: tensor.file, tensor: name, found: tensor.formatName, expected: formats)
+        file: tensor.file, tensor: tensor.storedName, found: tensor.formatName, expected: formats)
     }
     used.withLock { _ = $0.insert(name) }
     return view
@@ -85,7 +96,7 @@ public final class Checkpoint: Sendable {
       name, shape: [rows, columns], formats: ElementFormat.allCases)
     guard columns.isMultiple(of: values.format.blockLength) else {
       throw .malformedTensor(
-        file: tensor(named: name)?.file ?? "", tensor: name,
+        file: tensor(named: name)?.file ?? "", tensor: configurationSource.tensorName(of: name),
         reason: "rows of \(columns) elements are no whole blocks of \(values.format.rawValue)")
     }
     let scale = tensor(named: name + Self.scaleSuffix)
@@ -127,7 +138,7 @@ public final class Checkpoint: Sendable {
   public func finish(ignoring isKnownExtra: (String) -> Bool) throws(WeightsError) {
     let unused = unusedTensors.filter { !isKnownExtra($0.name) }
     guard let first = unused.first else { return }
-    throw .unusedTensor(file: first.file, tensor: first.name, others: unused.count - 1)
+    throw .unusedTensor(file: first.file, tensor: first.storedName, others: unused.count - 1)
   }
 
   /// A single scale that is not finite would spoil every output of its block.

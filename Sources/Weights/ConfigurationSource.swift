@@ -1,5 +1,5 @@
-// Which file a configuration came from and what its keys are called there, so that a message names
-// what its reader finds.
+// Which file a configuration came from and what keys and tensors are called there, so that a
+// message names what its reader finds.
 
 import JSON
 
@@ -9,17 +9,29 @@ public struct ConfigurationSource: Sendable, Equatable {
   public let file: String
   /// By key of config.json; what is not listed has the same name.
   private let names: [String: String]
+  private let isGGUF: Bool
 
   /// A file whose keys are those of the configuration.
-  static let directory = ConfigurationSource(file: "config.json", names: [:])
+  static let directory = ConfigurationSource(file: "config.json", names: [:], isGGUF: false)
 
-  init(file: String, names: [String: String]) {
+  private init(file: String, names: [String: String], isGGUF: Bool) {
     self.file = file
     self.names = names
+    self.isGGUF = isGGUF
+  }
+
+  /// - Parameter names: by key of config.json.
+  init(gguf file: String, names: [String: String]) {
+    self.init(file: file, names: names, isGGUF: true)
   }
 
   /// What the file calls a key of config.json, which has a dot before keys of inner objects.
   public func name(of key: String) -> String { names[key] ?? key }
+
+  /// What the file calls a tensor of the published layout, or would call it.
+  public func tensorName(of name: String) -> String {
+    isGGUF ? GGUFTensorRole.name(of: name) : name
+  }
 }
 
 extension GGUFConfiguration {
@@ -35,7 +47,7 @@ extension GGUFConfiguration {
     }
     names["bos_token_id"] = "tokenizer.ggml.bos_token_id"
     names["eos_token_id"] = "tokenizer.ggml.eos_token_id"
-    return ConfigurationSource(file: metadata.file, names: names)
+    return ConfigurationSource(gguf: metadata.file, names: names)
   }
 
   private static let names = [

@@ -103,9 +103,12 @@ public final class GGUFModel: Sendable {
   private static func tensors(
     _ entry: GGUFHeader.Entry, _ file: String, _ mapping: MappedFile
   ) throws(WeightsError) -> [StoredTensor] {
-    func tensor(_ name: String, _ shape: [Int], _ range: Range<Int>) -> StoredTensor {
+    func tensor(
+      _ name: String, _ shape: [Int], _ range: Range<Int>, number: Int? = nil
+    ) -> StoredTensor {
       StoredTensor(
-        name: name, file: file, formatName: entry.format.name, shape: shape, mapping: mapping,
+        name: name, storedName: entry.name + (number.map { "[\($0)]" } ?? ""), file: file,
+        formatName: entry.format.name, shape: shape, mapping: mapping,
         range: range)
     }
     switch GGUFTensorRole(entry.name) {
@@ -126,7 +129,7 @@ public final class GGUFModel: Sendable {
         let start = entry.range.lowerBound + expert * size
         return tensor(
           "\(prefix)\(expert)\(suffix)", [entry.shape[1], entry.shape[2]],
-          start..<start + size)
+          start..<start + size, number: expert)
       }
     }
   }

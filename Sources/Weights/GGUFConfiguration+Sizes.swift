@@ -66,7 +66,11 @@ extension GGUFConfiguration {
     guard let width = try integer(name + "_mla") else { return try requiredInteger(name) }
     let (sum, overflow) = rank.addingReportingOverflow(rope)
     if let stored = try integer(name), overflow || stored != sum {
-      throw failure(name, "is \(stored), but latents have \(sum) elements")
+      let keys = ["attention.kv_lora_rank"] + (rope == 0 ? [] : ["rope.dimension_count"])
+      throw failure(
+        name,
+        "is \(stored), but latents have \(overflow ? "too many" : "\(sum)") elements "
+          + "(\(keys.joined(separator: " + ")))")
     }
     return width
   }
@@ -106,10 +110,16 @@ extension GGUFConfiguration {
   }
 
   func addTokens(_ json: inout JSONObject) throws(WeightsError) {
+    let vocabulary = json["vocab_size"]?.integerValue ?? 0
     json["bos_token_id"] = try metadata.integer("tokenizer.ggml.bos_token_id").map { .integer($0) }
     var ends: [JSONValue] = []
     for name in ["eos", "eot", "eom"] {
-      guard let token = try metadata.integer("tokenizer.ggml.\(name)_token_id") else { continue }
+      let key = "tokenizer.ggml.\(name)_token_id"
+      guard let token = try metadata.integer(key) else { continue }
+      // The main one is checked with the rest of the configuration.
+      guard name == "eos" || (token >= 0 && token < vocabulary) else {
+        throw metadata.failure(key, "is \(token), not a token of the vocabulary of \(vocabulary)")
+      }
       if !ends.contains(.integer(token)) { ends.append(.integer(token)) }
     }
     json["eos_token_id"] = .array(ends)

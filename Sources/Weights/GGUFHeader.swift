@@ -73,7 +73,7 @@ private struct GGUFHeaderParser {
   private mutating func preamble() throws(GGUFReadError) -> (tensors: Int, keys: Int) {
     // "GGUF" as the file has it.
     guard try reader.integer(UInt32.self) == 0x4655_4747 else {
-      throw GGUFReadError(reason: "does not begin with GGUF")
+      throw GGUFReadError(reason: "is no GGUF file: does not begin with GGUF")
     }
     let version = try reader.integer(UInt32.self)
     if version & 0xFFFF == 0, version != 0 {
@@ -184,7 +184,7 @@ private struct GGUFHeaderParser {
       else {
         throw refuse(
           "\(tensor.byteCount) bytes at offset \(tensor.offset) lie outside \(max(space, 0)) "
-            + "bytes of data")
+            + "bytes of data (is the file cut short?)")
       }
       let start = dataStart + offset
       entries.append(

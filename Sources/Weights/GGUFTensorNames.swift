@@ -3,7 +3,7 @@
 // the shapes that the published layout has; no byte moves.
 
 /// What a tensor of a GGUF file is in the published layout.
-enum GGUFTensorRole: Equatable {
+package enum GGUFTensorRole: Equatable {
   /// The same tensor under another name.
   case same(String)
   /// [heads, rows, columns] or [heads * rows, columns]: a matrix of all heads' rows.
@@ -15,7 +15,7 @@ enum GGUFTensorRole: Equatable {
 
   /// The role of a tensor of this name; a name that is unknown stays as it is, for the model to
   /// refuse.
-  init(_ name: String) {
+  package init(_ name: String) {
     if let global = Self.globals[name] {
       self = .same(global)
       return
@@ -41,6 +41,25 @@ enum GGUFTensorRole: Equatable {
     case "ffn_down_exps.weight": self = Self.experts(prefix, "down_proj")
     case let rest: self = .same(Self.layerNames[rest].map { prefix + $0 } ?? name)
     }
+  }
+
+  /// What such a file calls a tensor of the published layout; one of experts has its number behind
+  /// the name of the stack. Other names stay as they are.
+  package static func name(of published: String) -> String {
+    if let global = globals.first(where: { $0.value == published })?.key { return global }
+    guard let match = published.wholeMatch(of: /model\.layers\.(\d+)\.(.+)/) else {
+      return published
+    }
+    let block = "blk.\(match.1)."
+    if let expert = match.2.wholeMatch(of: /mlp\.experts\.(\d+)\.(gate|up|down)_proj\.weight/) {
+      return "\(block)ffn_\(expert.2)_exps.weight[\(expert.1)]"
+    }
+    if let half = match.2.wholeMatch(of: /self_attn\.([kv])_b_proj\.weight/) {
+      return "\(block)attn_\(half.1)_b.weight"
+    }
+    // Of two names the longer one, which has the suffix that files now have.
+    let names = layerNames.filter { $0.value == match.2 }.keys
+    return names.max { $0.count < $1.count }.map { block + $0 } ?? published
   }
 
   private static func experts(_ prefix: String, _ name: String) -> GGUFTensorRole {

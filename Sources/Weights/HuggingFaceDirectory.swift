@@ -61,7 +61,8 @@ extension Checkpoint {
       text: file.copy(start..<start + length), fileSize: file.count, file: name)
     let tensors = header.entries.map { entry in
       StoredTensor(
-        name: entry.name, file: name, formatName: entry.format, shape: entry.shape,
+        name: entry.name, storedName: entry.name, file: name, formatName: entry.format,
+        shape: entry.shape,
         mapping: file, range: entry.range)
     }
     return (file, tensors)

@@ -5,8 +5,10 @@ import Platform
 
 /// One tensor of a checkpoint.
 public struct StoredTensor: Sendable {
-  /// As the checkpoint names it.
+  /// As the published layout names it.
   public let name: String
+  /// As its file names it: what messages say. One of a stack has its number behind the name.
+  public let storedName: String
   /// The file it lies in, as a name inside the checkpoint's directory.
   public let file: String
   /// The element format's name in the file, also of formats no kernel reads.

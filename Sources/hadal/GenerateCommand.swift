@@ -68,7 +68,7 @@ struct GenerateCommand: ParsableCommand {
       stopTokens: ignoreEos ? [] : text.endTokens)
     var output = GenerationOutput(request: request, text: text, isStreaming: !json)
     try output.run(engine)
-    if json { print(output.json.text) }
+    if json { try StandardOutput.writeLine(output.json.text) }
   }
 
   private func promptTokens(_ tokenizer: Tokenizer?, vocabulary: Int) throws -> [Int32] {
@@ -82,7 +82,7 @@ struct GenerateCommand: ParsableCommand {
       }
     } else if let prompt {
       guard let tokenizer else {
-        throw CommandError("the model has no tokenizer.json: give --prompt-tokens")
+        throw CommandError("\(ModelText.noTokenizer): give --prompt-tokens")
       }
       tokens = tokenizer.encode(prompt, addSpecialTokens: true)
     }
@@ -132,7 +132,7 @@ private struct GenerationOutput {
         case .token(let token, _):
           if answer.isEmpty { firstTokenSeconds = seconds(since: start) }
           answer.append(token)
-          emit(decoder?.append(token) ?? "\(answer.count > 1 ? " " : "")\(token)")
+          try emit(decoder?.append(token) ?? "\(answer.count > 1 ? " " : "")\(token)")
         case .finished(let finish):
           reason = finish
           isOver = true
@@ -141,17 +141,17 @@ private struct GenerationOutput {
       }
     }
     totalSeconds = seconds(since: start)
-    emit(decoder?.finish() ?? "")
-    if isStreaming { print() }
+    try emit(decoder?.finish() ?? "")
+    if isStreaming { try StandardOutput.writeLine() }
   }
 
   private func seconds(since start: UInt64) -> Double {
     Double(MonotonicClock.nanoseconds - start) / 1e9
   }
 
-  private mutating func emit(_ text: String) {
+  private mutating func emit(_ text: String) throws {
     answerText += text
-    if isStreaming, !text.isEmpty { StandardOutput.write(text) }
+    if isStreaming, !text.isEmpty { try StandardOutput.write(text) }
   }
 
   /// Token names are those of the HTTP API.

@@ -1,7 +1,11 @@
 // The command line.
 
 import ArgumentParser
+import DeepSeek
 import Foundation
+import Platform
+import Text
+import Weights
 
 @main
 struct Hadal: ParsableCommand {
@@ -15,8 +19,9 @@ struct Hadal: ParsableCommand {
       Without --model every command uses the demo model that comes with Hadal, so this is enough:
 
         hadal serve
-        curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
-          -d '{"messages": [{"role": "user", "content": "Tell me a story."}]}'
+        curl http://127.0.0.1:8080/v1/chat/completions \\
+          -H 'Content-Type: application/json' \\
+          -d '{"messages": [{"role": "user", "content": "Tell me a story"}]}'
       """,
     version: version,
     subcommands: [
@@ -25,17 +30,32 @@ struct Hadal: ParsableCommand {
     ])
 
   static func main() {
+    StandardStreams.keepNumbers()
+    // What grows beyond `ulimit -f` then fails to be written, as on a full disk.
+    signal(SIGXFSZ, SIG_IGN)
     do {
+      if let unreadable = ProgramArguments.unreadable.first {
+        throw ValidationError("the argument '\(unreadable)' is not UTF-8")
+      }
       let layers = try ConfigurationLayers(
         Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
       var command = try layers.parse()
       if (command as? ServeCommand)?.printConfig == true {
-        StandardOutput.write(ConfigurationReport(values: layers.effective).text)
+        try StandardOutput.write(ConfigurationReport(values: layers.effective).text)
       } else {
         try command.run()
       }
     } catch {
-      exit(withError: error)
+      exit(withError: shown(error))
+    }
+  }
+
+  /// Errors of the argument parser are as they are; others may quote what files say.
+  private static func shown(_ error: any Error) -> any Error {
+    switch error {
+    case is CommandError, is PlatformError, is WeightsError, is DeepSeekError, is TextError:
+      CommandError("\(error)".printable)
+    default: error
     }
   }
 }

@@ -30,7 +30,7 @@ struct InspectCommand: ParsableCommand {
     let log = Logger(label: "hadal", quiet: false)
     let report = ModelReport(
       planned, profile: try profile.map { try ModelProfile(planned, textFile: $0, log: log) })
-    print(json ? report.json.text : report.text)
+    try StandardOutput.writeLine(json ? report.json.text : report.text)
   }
 }
 
@@ -42,9 +42,20 @@ struct ModelReport {
   init(_ planned: PlannedModel, profile: ModelProfile?) {
     self.profile = profile
     sections = [
+      ("model", Self.model(planned)),
       ("architecture", Self.architecture(planned.configuration)),
       ("tensors", Self.tensors(planned.checkpoint)),
       ("memory", Self.memory(planned)),
+    ]
+  }
+
+  /// Scales of blocks are no parameters.
+  private static func model(_ planned: PlannedModel) -> [(String, JSONValue)] {
+    let checkpoint = planned.checkpoint
+    return [
+      ("name", .string(planned.directory.name)), ("path", .string(planned.directory.path)),
+      ("parameters", .integer(checkpoint.parameterCount)),
+      ("file_bytes", .integer(checkpoint.byteCount)),
     ]
   }
 
@@ -129,6 +140,6 @@ struct ModelReport {
       return "\(count) tensors, \(ByteCount(bytes))"
     }
     if name.hasSuffix("_bytes"), let bytes = value.integerValue { return "\(ByteCount(bytes))" }
-    return value.stringValue ?? value.text
+    return value.stringValue?.printable ?? value.text
   }
 }

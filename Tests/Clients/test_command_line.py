@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -108,6 +109,26 @@ def write_model_with_v3_latents(folder):
 
 
 class Inspect(unittest.TestCase):
+    def test_what_the_model_is(self):
+        model = json.loads(hadal("inspect", "--json", "--model", PARITY / "v3_fp8_block").stdout)
+        header = (PARITY / "v3_fp8_block" / "model.safetensors").read_bytes()
+        tensors = json.loads(header[8:8 + struct.unpack("<Q", header[:8])[0]])
+        tensors.pop("__metadata__", None)
+        self.assertEqual(model["model"], {
+            "name": "v3_fp8_block", "path": str(PARITY / "v3_fp8_block"),
+            "parameters": sum(math.prod(tensor["shape"]) for name, tensor in tensors.items()
+                              if not name.endswith("_scale_inv")),
+            "file_bytes": len(header)})
+
+    def test_what_files_say_does_not_move_the_cursor(self):
+        with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
+            key, value = b"general.architecture", b"\x1b[2Jdeep\nseek\xc2\x9b"
+            file.write(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, len(key)) + key
+                       + struct.pack("<IQ", 8, len(value)) + value)
+            file.flush()
+            result = hadal("inspect", "--model", file.name)
+            self.assertIn(r"\u{1b}[2Jdeep\u{a}seek\u{9b}", result.stderr)
+
     def test_plan_adds_up(self):
         memory = json.loads(hadal("inspect", "--json").stdout)["memory"]
         parts = [memory[name + "_bytes"] for name in ("weights", "latents", "scratch")]
@@ -203,6 +224,51 @@ class Profile(unittest.TestCase):
             refuse("tokenizer.json", "--model", PARITY / "v3_mtp")
 
 
+class Streams(unittest.TestCase):
+    def run_into(self, output, *arguments):
+        return subprocess.run(
+            [os.environ["HADAL"], *arguments], stdout=output, stderr=subprocess.PIPE, text=True,
+            timeout=300)
+
+    def test_output_that_is_lost(self):
+        for arguments in (["inspect"], ["inspect", "--json"],
+                          ["generate", "--prompt", "Hi", "--max-tokens", "3"]):
+            with open("/dev/full", "w") as full:
+                result = self.run_into(full, *arguments)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("standard output: write: No space left on device", result.stderr)
+
+    def test_output_that_is_closed(self):
+        def close():
+            os.close(0)
+            os.close(1)
+
+        result = subprocess.run(
+            [os.environ["HADAL"], "inspect"], preexec_fn=close, stderr=subprocess.PIPE, text=True,
+            timeout=300)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("standard output: write: Bad file descriptor", result.stderr)
+        # A server has its log.
+        with subprocess.Popen(
+                [os.environ["HADAL"], "serve", "--port", "0"], preexec_fn=close,
+                stderr=subprocess.PIPE, text=True) as process:
+            self.assertTrue(any(" ready " in line for line in process.stderr))
+            process.terminate()
+            process.stderr.read()
+        self.assertEqual(process.returncode, 0)
+
+    def test_reader_that_leaves(self):
+        read, write = os.pipe()
+        with subprocess.Popen(
+                [os.environ["HADAL"], "generate", "--prompt", "Hi", "--max-tokens", "900",
+                 "--ignore-eos"], stdout=write, stderr=subprocess.PIPE, text=True) as process:
+            os.close(write)
+            os.read(read, 1)
+            os.close(read)
+            self.assertEqual(process.stderr.read(), "")
+        self.assertEqual(process.returncode, -signal.SIGPIPE)
+
+
 class Refusals(unittest.TestCase):
     def expect(self, words, *arguments):
         result = hadal(*arguments)
@@ -227,6 +293,39 @@ class Refusals(unittest.TestCase):
         self.expect(["--mtp 2", "num_nextn_predict_layers"], "generate", "--model",
                     PARITY / "v2_greedy_lite", "--prompt-tokens", "1", "--mtp", 2)
         self.expect(["either"], "generate")
+        self.expect(["--model"], "inspect", "--model", "")
+
+    def test_what_is_no_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "blob"
+            self.expect([str(path)], "inspect", "--model", path)
+            path.write_bytes(b"GG")
+            self.expect(["blob", "ends inside its header"], "inspect", "--model", path)
+            path.write_text("something else")
+            self.expect(["blob", "no GGUF file"], "inspect", "--model", path)
+            path.unlink()
+            os.mkfifo(path)
+            self.expect([str(path), "not a regular file"], "inspect", "--model", path)
+            self.expect([str(path), "config.json"], "inspect", "--model", f"{path}s/")
+            path = pathlib.Path(folder) / "directory.gguf"
+            path.mkdir()
+            self.expect([str(path), "config.json"], "inspect", "--model", path)
+            path = os.fsencode(folder) + b"/caf\xe9"
+            result = subprocess.run(
+                [os.environ["HADAL"], "inspect", "--model", path], capture_output=True, timeout=300)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn(b"not UTF-8", result.stderr)
+
+    def test_a_gguf_file_by_any_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "blob"
+            self.assertEqual(hadal(
+                "convert", "--input", PARITY / "v3_mtp", "--output", path, "--type", "bf16",
+            ).returncode, 0)
+            self.assertEqual(
+                json.loads(hadal("inspect", "--json", "--model", path).stdout)["architecture"],
+                json.loads(hadal("inspect", "--json", "--model", PARITY / "v3_mtp").stdout)
+                ["architecture"])
 
     def test_damaged_checkpoints(self):
         with tempfile.TemporaryDirectory() as folder:

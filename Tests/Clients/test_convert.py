@@ -349,6 +349,10 @@ class Refusals(unittest.TestCase):
             convert(DEMO, self.output, "q8_0", preexec_fn=limit, restore_signals=False),
             "model.gguf", "File too large")
         self.leaves_nothing()
+        # The program sees to that itself.
+        self.refused(
+            convert(DEMO, self.output, "q8_0", preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))), "File too large")
         self.refused(convert(DEMO, self.folder / "no" / "model.gguf", "q8_0"), "No such file")
 
     def edited(self, edit):
@@ -399,6 +403,37 @@ class Refusals(unittest.TestCase):
         path.write_text(json.dumps(tokenizer))
         self.refused(convert(self.folder / "copy", self.output, "q8_0"), "pre_tokenizer")
         self.leaves_nothing()
+
+    def test_what_is_no_place_for_a_file(self):
+        folder = self.folder / "folder"
+        folder.mkdir()
+        self.refused(convert(DEMO, folder, "q8_0", "--force"), "is a directory")
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.refused(convert(DEMO, pipe, "q8_0", "--force"), "not a regular file")
+        self.assertTrue(pipe.is_fifo())
+        self.refused(convert(DEMO, f"{self.folder}/new/", "q8_0"), "new/")
+        self.refused(convert(DEMO, "", "q8_0"), "--output")
+
+    def test_killed(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            process = subprocess.Popen(
+                [os.environ["HADAL"], "convert", "--input", DEMO, "--output", self.output,
+                 "--type", "q4_k_m", "--threads", "1"], stderr=subprocess.PIPE)
+            with process:
+                process.stderr.readline()
+                process.send_signal(number)
+                process.stderr.read()
+            # It may have been faster.
+            if process.returncode == 0:
+                self.output.unlink()
+            else:
+                self.assertEqual(process.returncode, -number)
+            self.leaves_nothing()
+
+    def test_input_that_is_converted_already(self):
+        convert(DEMO, self.output, "q8_0")
+        self.refused(convert(self.output, self.folder / "again.gguf", "bf16"), "GGUF file")
 
     def test_arguments(self):
         self.refused(convert(self.folder, self.output, "q8_0"), "config.json")

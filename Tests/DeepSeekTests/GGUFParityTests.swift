@@ -9,7 +9,7 @@ import Testing
 import Weights
 
 /// A GGUF file with the weights of a Hugging Face checkpoint, latent projections joined.
-private struct ConvertedCheckpoint {
+struct ConvertedCheckpoint {
   let checkpoint: Checkpoint
   private let config: JSONValue
 
@@ -26,7 +26,7 @@ private struct ConvertedCheckpoint {
     .float32(Float(value?.doubleValue ?? 0))
   }
 
-  private var fields: [(key: String, value: GGUFField)] {
+  var fields: [(key: String, value: GGUFField)] {
     let modules = integer("num_nextn_predict_layers") ?? 0
     let rope = integer("qk_rope_head_dim") ?? 0
     let counts: KeyValuePairs = [
@@ -87,7 +87,7 @@ private struct ConvertedCheckpoint {
     "embed_tokens": "nextn.embed_tokens", "shared_head.head": "nextn.shared_head_head",
   ]
 
-  private var tensors: [GGUFTensor] {
+  var tensors: [GGUFTensor] {
     var tensors: [GGUFTensor] = []
     func add(_ name: String, _ ggufName: String) {
       guard let stored = checkpoint.tensor(named: name) else { return }

@@ -1,6 +1,7 @@
 // Files appear whole or not at all.
 
 import Foundation
+import Glibc
 import Platform
 import TestSupport
 import Testing
@@ -18,9 +19,11 @@ struct NewFileTests {
   }
 
   private func write(_ parts: [[UInt8]], to path: String, commits: Bool) throws {
+    let before = names
     let file = try NewFile(path: path, size: parts.reduce(0) { $0 + $1.count })
     for part in parts { try unsafe file.append(part.span.bytes) }
-    #expect(names.contains { $0.hasSuffix(".partial") })
+    // Where files can be without a name there is nothing else either.
+    #expect(names.filter { !$0.hasSuffix(".partial") } == before)
     if commits { try file.commit() }
   }
 
@@ -54,10 +57,38 @@ struct NewFileTests {
       try NewFile(path: directory.path + "/none/file", size: 1)
     }
     try directory.write("folder/inner", [1])
-    #expect(throws: PlatformError.self) {
-      try write([[1]], to: directory.path + "/folder", commits: true)
+    for name in ["/folder", "/folder/", "/new/", "/folder/inner/file"] {
+      #expect(throws: PlatformError.self) { try NewFile(path: directory.path + name, size: 1) }
     }
+    #expect(throws: PlatformError.self) { try NewFile(path: "", size: 1) }
     #expect(names == ["folder"])
+  }
+
+  @Test("devices and pipes are not replaced, links to files are")
+  func otherKinds() throws {
+    let pipe = directory.path + "/pipe"
+    let made = unsafe mkfifo(pipe, 0o600)
+    try #require(made == 0)
+    for path in [pipe, "/dev/null"] {
+      #expect(throws: PlatformError.notARegularFile(path)) { try NewFile(path: path, size: 1) }
+    }
+    let target = try directory.write("target", [1])
+    let link = directory.path + "/link"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
+    try write([[2, 3]], to: link, commits: true)
+    #expect(try FileReader.read(link, limit: 2) == [2, 3])
+    #expect(try FileReader.read(target, limit: 2) == [1])
+    #expect(Set(names) == ["pipe", "target", "link"])
+  }
+
+  @Test("a name as long as the file system takes")
+  func longName() throws {
+    let name = String(repeating: "n", count: 255)
+    try write([[1]], to: directory.path + "/" + name, commits: true)
+    #expect(names == [name])
+    #expect(throws: PlatformError.self) {
+      try NewFile(path: directory.path + "/" + name + "n", size: 1)
+    }
   }
 
   @Test("more than the disk has is refused before anything is written")

@@ -19,7 +19,7 @@ struct EngineAllocationTests {
   }
 
   @Test(
-    "decode steps, drafts included",
+    "decode steps, drafts included", .enabled(if: AllocationCounter.countsTheCode, "debug build"),
     arguments: [Speculation.off, .fixed(2), .auto], [1, 2])
   func decodeSteps(speculation: Speculation, threads: Int) throws {
     var limits = EngineLimits(

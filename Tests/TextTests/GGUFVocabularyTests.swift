@@ -2,6 +2,7 @@
 // they must encode as the recorded originals do.
 
 import JSON
+import TestSupport
 import Testing
 import Text
 
@@ -126,5 +127,48 @@ struct GGUFVocabularyTests {
     let (reason, change) = Self.refused[index]
     let error = try #require(throws: TextError.self) { try small(change) }
     #expect(error.description.contains(reason), "\(error)")
+  }
+
+  @Test("ten thousand mutated vocabularies give a tokenizer or an error")
+  func mutated() throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var g = SeededGenerator(seed: seed)
+    let texts = ["", " ", "a b", "  ", "ab", "\0", "é", "Ġ", "Ġ Ġ", "<s>", "b a b", "\u{1F600}"]
+    var (accepted, complaints) = (0, Set<String>())
+    for _ in 0..<10_000 {
+      do {
+        let tokenizer = try small { vocabulary in
+          for _ in 0..<Int.random(in: 1...4, using: &g) { mutate(&vocabulary, texts, &g) }
+        }
+        accepted += 1
+        let text = (0..<5).map { _ in texts.randomElement(using: &g) ?? "" }.joined()
+        let tokens = tokenizer.encode(text, addSpecialTokens: true)
+        try #require(tokens.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize }, "seed \(seed)")
+        _ = tokenizer.decode(tokens + [-1, .max], skipSpecialTokens: false)
+      } catch let error as TextError {
+        complaints.insert(error.description)
+      }
+    }
+    // Whatever is wrong is found under its key.
+    #expect(complaints.allSatisfy { $0.contains("tokenizer.ggml.") }, "\(complaints)")
+    #expect((100..<9_900).contains(accepted), "seed \(seed): \(accepted)")
+  }
+
+  private func mutate(
+    _ vocabulary: inout GGUFVocabulary, _ texts: [String], _ g: inout SeededGenerator
+  ) {
+    let text = texts.randomElement(using: &g) ?? ""
+    let number = [-1, 0, 1, 2, 3, 4, 5, 6, 7, .max, .min].randomElement(using: &g) ?? 0
+    let token = Int.random(in: vocabulary.tokens.indices, using: &g)
+    switch Int.random(in: 0..<8, using: &g) {
+    case 0: vocabulary.tokens[token] = text
+    case 1: vocabulary.tokens.append(text)
+    case 2: vocabulary.merges.append(text)
+    case 3: vocabulary.merges = [text]
+    case 4: vocabulary.tokenTypes?[0] = number
+    case 5: vocabulary.tokenTypes = vocabulary.tokens.map { _ in number }
+    case 6: vocabulary.beginToken = number
+    default: vocabulary.endToken = number
+    }
   }
 }

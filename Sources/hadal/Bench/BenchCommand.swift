@@ -16,44 +16,69 @@ struct BenchCommand: ParsableCommand {
       Lists such as 0,4096 make a test of each combination. Every test goes through the engine as \
       requests do, once to warm up and then --repetitions times, with the values of --mtp in turns.
 
-        prompt    tokens of prompts over the time to the last stream's first token; the context \
-      of --depth tokens before them comes from the prefix cache
-        generate  tokens of answers while all streams of the batch run: prompt processing and the \
-      time after the first stream's end are left out
+        hadal bench --prompt 512 --generate 64 --depth 0,4096 --batch 1,8
 
-      Beside tokens per second stand the bytes of weights and latents that a step has to read and \
-      the operations it has to do (a multiply-add is two), over its time, and their shares of what \
-      all threads together were measured to do before and after the tests.
+      The tests, and the columns of the table:
+
+        prompt N         tokens of prompts over the time to the last
+                         stream's first token; the context of --depth
+                         tokens comes from the prefix cache
+        generate N       tokens of answers while all streams of the
+                         batch run, the first token left out
+        tokens/s         of all streams together: median, min and max
+        to off           the rate over that with --mtp off
+        ms/step          time of a pass through the model
+        GB/s, GOPS       bytes of weights and latents that a step has to
+                         read, operations that it has to do (a
+                         multiply-add is two), over its time
+        of read, of peak the same as shares of what all threads together
+                         were measured to do before and after the tests
+        accepted         drafts of the MTP module that were right, the
+                         first one of a step, the second, and so on
+
+      The second table has the mean time of steps by their rows: a row is a stream's next token, \
+      or a draft to be verified.
       """)
 
   @OptionGroup var options: ModelOptions
 
-  @Option(help: "Tokens of prompts, a list; 0 leaves prompts out.")
+  @Option(
+    help: ArgumentHelp("Tokens of prompts, a list; 0 leaves prompts out.", valueName: "n,..."))
   var prompt: CommaList<Int> = [512]
 
-  @Option(help: "Tokens of answers, a list; 0 leaves answers out.")
+  @Option(
+    help: ArgumentHelp("Tokens of answers, a list; 0 leaves answers out.", valueName: "n,..."))
   var generate: CommaList<Int> = [64]
 
-  @Option(help: "Tokens of context before them, a list.")
+  @Option(help: ArgumentHelp("Tokens of context before them, a list.", valueName: "n,..."))
   var depth: CommaList<Int> = [0]
 
-  @Option(help: "Streams at once, a list; their tokens are added up.")
+  @Option(
+    help: ArgumentHelp("Streams at once, a list; their tokens are added up.", valueName: "n,..."))
   var batch: CommaList<Int> = [1]
 
-  @Option(help: "Speculative decoding, a list of auto, off or a number of drafts.")
+  @Option(
+    help: ArgumentHelp(
+      """
+      Tokens that the MTP module drafts per step, a list: as many as pay, none, or always so many.
+      """,
+      valueName: "auto|off|1-\(Speculation.maxDepth),..."))
   var mtp: CommaList<Speculation> = [.auto]
 
   @Option(
-    help: """
-      For measuring: drafts are right with this chance, decided by a seeded coin, and the answers \
-      are nonsense. All costs stay.
-      """)
+    help: ArgumentHelp(
+      """
+      Pretend that drafts are right with this chance, from 0 to 1, decided by a seeded coin: what \
+      speculation would bring then. All costs stay, the answers are nonsense.
+      """, valueName: "chance"))
   var acceptance: Double?
 
   @Option(help: "Counted runs of each test.")
   var repetitions = 5
 
-  @Option(help: "Text file that prompts are cut from. Default: random token ids.")
+  @Option(
+    help: ArgumentHelp(
+      "Text that prompts are cut from. Default: random token ids.", valueName: "textfile"))
   var text: String?
 
   @Option(help: "0 is greedy.")
@@ -78,10 +103,10 @@ struct BenchCommand: ParsableCommand {
       """)
   var kernels = false
 
-  @Option(help: "Instruction sets of --kernels, a list.")
+  @Option(help: ArgumentHelp("Instruction sets of --kernels, a list.", valueName: "tier,..."))
   var tiers = CommaList(KernelTier.allCases)
 
-  @Option(help: "Formats of --kernels, a list.")
+  @Option(help: ArgumentHelp("Formats of --kernels, a list.", valueName: "format,..."))
   var formats = CommaList(ElementFormat.allCases)
 
   @Flag(help: "Print JSON instead of tables: an array; one object for --limits.")
@@ -99,14 +124,16 @@ struct BenchCommand: ParsableCommand {
 
   private func runKernels() throws {
     let ladder = try KernelLadder(startPool(), tiers: tiers.values, formats: formats.values)
-    print(json ? ladder.json.text : ladder.text)
+    try StandardOutput.writeLine(json ? ladder.json.text : ladder.text)
     if let deviation = ladder.deviation { throw CommandError(deviation) }
   }
 
   private func runLimits() throws {
     var limits = BenchLimits(try startPool(), Kernels.fastest.tier)
     for _ in 0..<2 { try limits.measure() }
-    if let best = limits.best { print(json ? best.json.text : best.text) }
+    if let best = limits.best {
+      try StandardOutput.writeLine(json ? best.json.text : best.text)
+    }
   }
 
   private func runTests() throws {
@@ -121,7 +148,7 @@ struct BenchCommand: ParsableCommand {
     let report = BenchReport(
       model: engines.model.directory.name, threads: engines.model.threads, limits: limits.best,
       acceptance: acceptance, results: results)
-    print(json ? report.json.text : report.text)
+    try StandardOutput.writeLine(json ? report.json.text : report.text)
   }
 
   private func measure(

@@ -24,10 +24,13 @@ struct BenchPrompts {
       return
     }
     guard let tokenizer = try ModelText(model.directory, model.configuration).tokenizer else {
-      throw CommandError("--text: the model has no tokenizer.json")
+      throw CommandError("--text: \(ModelText.noTokenizer)")
     }
     let bytes = try FileReader.read(textFile, limit: Self.textLimit)
-    text = tokenizer.encode(String(decoding: bytes, as: UTF8.self), addSpecialTokens: false)
+    guard let words = String(validating: bytes, as: UTF8.self) else {
+      throw CommandError("--text \(textFile) is not UTF-8")
+    }
+    text = tokenizer.encode(words, addSpecialTokens: false)
     guard !text.isEmpty else { throw CommandError("--text \(textFile) is empty") }
   }
 

@@ -77,7 +77,9 @@ struct BenchReport {
 
   var text: String {
     let count = results.first?.samples.count ?? 0
-    let title = "\(model), threads \(threads): tokens/s, median of \(count) repetitions"
+    let title =
+      "\(model.printable), threads \(threads): tokens/s, median of \(count) "
+      + (count == 1 ? "repetition" : "repetitions")
     let coin = acceptance.map { "a coin accepts drafts with chance \($0): answers are nonsense" }
     let profiles = results.compactMap { result in
       BenchProfile(result.achieved, limits)?.text(
@@ -92,7 +94,7 @@ struct BenchReport {
     let shares = limits == nil ? [] : ["of read", "of peak"]
     var table = TextTable(
       ["test", "depth", "batch", "mtp", "tokens/s", "min", "max"] + (hasRatio ? ["to off"] : [])
-        + ["ms/step", "GB/s", "GOPS"] + shares + ["accepted by position"])
+        + ["ms/step", "GB/s", "GOPS"] + shares + ["accepted"])
     for result in results {
       let test = result.test
       let accepted = result.counts.drafts.filter { $0.drafted > 0 }.map {

@@ -124,7 +124,9 @@ struct BenchRun {
     }
     while engine.stepAge != nil { usleep(100) }
     let records = streams.map(\.record)
-    if let refusal = records.compactMap(\.refusal).first { throw refusal }
+    if let failure = records.compactMap(\.failure).first {
+      throw CommandError("\(test): \(failure)")
+    }
     return records
   }
 

@@ -13,8 +13,8 @@ final class BenchStream: Sendable {
     var submitted: UInt64 = 0
     var cachedTokens = 0
     var times: [UInt64] = []
-    /// Why the engine did not take the request.
-    var refusal: ServingError?
+    /// Why the engine did not take the request, or gave it up.
+    var failure: (any Error)?
     fileprivate var stream: TokenStream?
   }
 
@@ -45,7 +45,7 @@ final class BenchStream: Sendable {
         // The first event waits for this lock, and thus for the stream to be known.
         state.stream = try engine.submit(request) { [self] in take() }
       } catch {
-        state.refusal = error
+        state.failure = error
       }
       return state.stream != nil
     }
@@ -63,7 +63,10 @@ final class BenchStream: Sendable {
           let (time, count) = (MonotonicClock.nanoseconds, state.times.count + 1)
           state.times.append(time)
           window?.tookToken(at: time, isFirst: count == 1, isLast: count == request.maxTokens)
-        case .finished, .failed: isOver = true
+        case .finished: isOver = true
+        case .failed(let failure):
+          state.failure = CommandError("\(failure)")
+          isOver = true
         }
       }
       // The stream holds on to this object until it is let go.

@@ -44,17 +44,22 @@ struct ConvertCommand: ParsableCommand {
   var force = false
 
   func validate() throws {
+    guard !output.isEmpty else { throw ValidationError("--output is empty") }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads \(threads) is not from 1 to 1024")
     }
   }
 
   func run() throws {
+    guard !FileStatus.isDirectory(output) else { throw CommandError("\(output) is a directory") }
     guard force || !FileReader.exists(output) else {
       throw CommandError("\(output) exists; --force replaces it")
     }
     let log = Logger(label: "hadal", quiet: false)
     let directory = try ModelDirectory(input)
+    guard !directory.isGGUF else {
+      throw CommandError("\(input) is a GGUF file, but --input is to be a model directory")
+    }
     let checkpoint = try Checkpoint.open(directory: directory.path)
     let export = try ModelExport(checkpoint, as: type)
     let metadata = try directory.exportMetadata(export.configuration, type)
@@ -73,7 +78,7 @@ struct ConvertCommand: ParsableCommand {
     try withExtendedLifetime(checkpoint) {
       try writer.write(to: output, pool: pool) { progress.report($0) }
     }
-    print(report(export.tensors, total: writer.byteCount))
+    try StandardOutput.writeLine(report(export.tensors, total: writer.byteCount))
   }
 
   private func report(_ tensors: [ExportTensor], total: Int) -> String {

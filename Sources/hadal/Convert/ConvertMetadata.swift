@@ -11,7 +11,7 @@ extension ModelDirectory {
   func exportMetadata(
     _ configuration: ModelConfiguration, _ type: ExportType
   ) throws -> ExportMetadata {
-    let defaults = try GenerationDefaults(json: try generationConfiguration())
+    let defaults = try generationDefaults()
     var metadata = ExportMetadata()
     metadata.add("general.architecture", .string("deepseek2"))
     metadata.add("general.type", .string("model"))

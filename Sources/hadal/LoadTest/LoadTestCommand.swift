@@ -75,7 +75,7 @@ struct LoadTestCommand: ParsableCommand {
       try file.append(html)
       try file.commit()
     }
-    print(json ? result.json.text : result.text)
+    try StandardOutput.writeLine(json ? result.json.text : result.text)
     if result.hasErrors { throw ExitCode.failure }
   }
 }

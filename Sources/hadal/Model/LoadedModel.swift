@@ -141,18 +141,29 @@ struct PlannedModel {
           try weights.packed(on: backend.pool, from: .cache(cache), progress: $0)
         }
       } catch DeepSeekError.cache(let error) {
-        log.warning("not used: \(error)")
+        let remedy = savesPacked ? "" : "; --save-packed writes it anew"
+        log.warning("packed weights not used: \(error)\(remedy)")
       }
     }
     let packed = try withProgress("packing weights", log) {
       try weights.packed(on: backend.pool, progress: $0)
     }
-    guard savesPacked else { return packed }
-    try withProgress("saving packed weights", log) {
-      try packed.save(to: cache, on: backend.pool, progress: $0)
-    }
-    log.info("saved packed weights", metadata: ["path": "\(cache.path)"])
+    if savesPacked { save(packed, to: cache, backend, log) }
     return packed
+  }
+
+  /// What cannot be saved can be used all the same: the next start takes longer, no more.
+  private func save(
+    _ packed: ModelWeights, to cache: PackedCache, _ backend: Backend, _ log: Logger
+  ) {
+    do {
+      try withProgress("saving packed weights", log) {
+        try packed.save(to: cache, on: backend.pool, progress: $0)
+      }
+      log.info("saved packed weights", metadata: ["path": "\(cache.path)"])
+    } catch {
+      log.warning("packed weights not saved: \(error)")
+    }
   }
 
   /// Says how far something is when it takes long.

@@ -25,7 +25,7 @@ struct ModelDirectory {
 
   /// What was given, or the directory of the bundled demo model.
   init(_ given: String?) throws {
-    if let given, given.hasSuffix(".gguf") {
+    if let given, Self.isFile(given) {
       let model = try GGUFModel(path: given)
       (path, name, gguf) = (given, model.name, model)
     } else if let given {
@@ -40,6 +40,11 @@ struct ModelDirectory {
     }
   }
 
+  /// What is there counts, else the name: GGUF files need not end in .gguf.
+  private static func isFile(_ path: String) -> Bool {
+    FileReader.exists(path) ? !FileStatus.isDirectory(path) : path.hasSuffix(".gguf")
+  }
+
   /// `Models/demo` in a folder above the program, as in a checkout.
   private static func bundledModel() throws -> String? {
     var folder = try ProgramPath.executable()[...]
@@ -50,6 +55,9 @@ struct ModelDirectory {
     }
     return nil
   }
+
+  /// Whether this is a GGUF file.
+  var isGGUF: Bool { gguf != nil }
 
   /// Maps the weights.
   func checkpoint() throws -> Checkpoint {
@@ -68,16 +76,27 @@ struct ModelDirectory {
 
   /// Nil for a model without tokenizer: it speaks token ids only.
   func tokenizer() throws -> Tokenizer? {
-    if let gguf { return try GGUFVocabulary(gguf.metadata).map { try Tokenizer($0) } }
+    if let gguf {
+      guard let vocabulary = try GGUFVocabulary(gguf.metadata) else { return nil }
+      do { return try Tokenizer(vocabulary) } catch { throw CommandError("\(path): \(error)") }
+    }
     guard let bytes = try read("tokenizer.json") else { return nil }
     return try Tokenizer(
       tokenizer: bytes, configuration: try read("tokenizer_config.json"),
       chatTemplate: try read("chat_template.jinja"))
   }
 
+  /// The recommended sampling parameters.
+  func generationDefaults() throws -> GenerationDefaults {
+    guard let gguf else { return try GenerationDefaults(json: try generationConfiguration()) }
+    let configuration = try gguf.generationConfiguration()
+    do { return try GenerationDefaults(json: configuration) } catch {
+      throw CommandError("\(path): general.sampling: \(error.reason)")
+    }
+  }
+
   /// `generation_config.json`; empty when there is none.
-  func generationConfiguration() throws -> JSONValue {
-    if let gguf { return try gguf.generationConfiguration() }
+  private func generationConfiguration() throws -> JSONValue {
     guard let bytes = try read("generation_config.json") else { return [:] }
     do {
       return try JSONValue(parsing: bytes)

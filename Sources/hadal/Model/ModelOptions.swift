@@ -83,6 +83,7 @@ struct ModelOptions: ParsableArguments {
   }
 
   func validate() throws {
+    guard model != "" else { throw ValidationError("--model is empty") }
     try check("--threads", threads, 1...1024)
     try check("--kv-tokens", kvTokens, 1...(1 << 32))
     try check("--max-sequences", maxSequences, 1...1024)

@@ -28,7 +28,7 @@ struct ModelProfile {
     }
     guard !text.isEmpty else { throw CommandError("\(textFile) is empty") }
     guard let tokenizer = try ModelText(planned.directory, planned.configuration).tokenizer else {
-      throw CommandError("--profile needs a tokenizer.json, which this model does not have")
+      throw CommandError("--profile: \(ModelText.noTokenizer)")
     }
     let encoded = tokenizer.encode(text, addSpecialTokens: true)
     textTokens = encoded.count

@@ -13,13 +13,17 @@ struct ModelText {
   /// Tokens that end an answer: those of generation_config.json, else of config.json.
   let endTokens: Set<Int32>
 
+  /// What is wrong where a text is to become tokens and there is no tokenizer.
+  static let noTokenizer =
+    "the model has no tokenizer (tokenizer.json in a directory, tokenizer.ggml keys in a GGUF file)"
+
   init(
     _ directory: ModelDirectory, _ configuration: ModelConfiguration, chatFormat: ChatFormat? = nil
   ) throws {
     tokenizer = try directory.tokenizer()
     let template = tokenizer?.chatTemplate
     self.chatFormat = chatFormat ?? template.flatMap { ChatFormat.detect(template: $0) }
-    defaults = try GenerationDefaults(json: try directory.generationConfiguration())
+    defaults = try directory.generationDefaults()
     endTokens = Set(defaults.endTokens ?? configuration.endTokens)
     if let beyond = endTokens.first(where: { $0 >= configuration.vocabularySize }) {
       throw CommandError(

@@ -105,7 +105,8 @@ struct ServeCommand: ParsableCommand {
     // Said last: whoever reads it may send requests and signals.
     let scheme = credentials == nil ? "http" : "https"
     let place = ConnectionOptions.place(scheme: scheme, host: host, port: bound)
-    StandardOutput.write("Listening on \(place)\n")
+    // Who closed the stream does not read it.
+    try? StandardOutput.writeLine("Listening on \(place)")
     ServiceManager().tell(.ready)
     withExtendedLifetime((signals, watch, admin, keys)) { dispatchMain() }
   }
