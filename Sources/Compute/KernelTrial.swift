@@ -57,7 +57,7 @@ public final class KernelTrial: Sendable {
       format, rows: rows, columns: columns, copies: max(pool.threadCount, memory / bytes), on: pool)
     inputs = arena.rows(Self.rowLimit, width: columns)
     buffer = EncodingBuffer(arena, count: Self.rowLimit, width: columns)
-    var generator = SplitMix(state: 1)
+    var generator = SplitMix(seed: 1)
     for row in 0..<inputs.count {
       inputs.withMutableRow(row) { span in
         for index in span.indices { span[index] = generator.unit() }

@@ -45,7 +45,7 @@ struct SampleWeights: Sendable {
     init(_ format: ElementFormat, rows: Int, columns: Int) {
       let size = rows * format.byteCount(of: columns)
       unsafe bytes = .allocate(byteCount: size, alignment: 64)
-      var generator = SplitMix(state: 2)
+      var generator = SplitMix(seed: 2)
       for start in stride(from: 0, to: size, by: format.blockBytes) {
         for index in start..<start + format.blockBytes {
           unsafe bytes[index] = UInt8(truncatingIfNeeded: generator.next() >> 32)
@@ -93,4 +93,9 @@ struct SampleWeights: Sendable {
       }
     }
   }
+}
+
+extension SplitMix {
+  /// From -1 to 1.
+  mutating func unit() -> Float { Float(next() >> 40) * 0x1p-23 - 1 }
 }

@@ -1,11 +1,12 @@
-// The random numbers of trials and benches.
+// Random numbers that a seed repeats, for trials, benches and load tests. Here because all of them
+// can see it.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): each state gives one fixed sequence.
+/// SplitMix64 (Steele, Lea and Flood, 2014): each seed gives one fixed sequence.
 public struct SplitMix: RandomNumberGenerator {
   private var state: UInt64
 
-  /// - Parameter state: any number.
-  public init(state: UInt64) { self.state = state }
+  /// - Parameter seed: any number.
+  public init(seed: UInt64) { state = seed }
 
   /// The next 64 bits.
   public mutating func next() -> UInt64 {
@@ -15,7 +16,4 @@ public struct SplitMix: RandomNumberGenerator {
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     return mixed ^ (mixed >> 31)
   }
-
-  /// From -1 to 1.
-  mutating func unit() -> Float { Float(next() >> 40) * 0x1p-23 - 1 }
 }
