@@ -24,28 +24,10 @@ public enum ElementFormat: String, Sendable, CaseIterable {
   case q6_K = "Q6_K"
 
   /// Elements of a row that are encoded together; the length of a row is a multiple of it.
-  public var blockLength: Int {
-    switch self {
-    case .float32, .float16, .bfloat16, .float8E4M3: 1
-    case .q8_0, .q4_0, .q5_0: 32
-    case .q4_K, .q5_K, .q6_K: 256
-    }
-  }
+  public var blockLength: Int { Int(ck_stored_size_of(panelFormat).columns) }
 
   /// Bytes of one block.
-  public var blockBytes: Int {
-    switch self {
-    case .float32: 4
-    case .float16, .bfloat16: 2
-    case .float8E4M3: 1
-    case .q8_0: 34
-    case .q4_0: 18
-    case .q5_0: 22
-    case .q4_K: 144
-    case .q5_K: 176
-    case .q6_K: 210
-    }
-  }
+  public var blockBytes: Int { Int(ck_stored_size_of(panelFormat).bytes) }
 
   /// Whether blocks of small integers stand for elements.
   public var isQuantised: Bool { blockLength > 1 }
@@ -54,5 +36,21 @@ public enum ElementFormat: String, Sendable, CaseIterable {
   public func byteCount(of elements: Int) -> Int {
     precondition(elements.isMultiple(of: blockLength), "elements cut a block")
     return elements / blockLength * blockBytes
+  }
+
+  /// As the kernels call it.
+  var panelFormat: ck_panel_format {
+    switch self {
+    case .float32: CK_PANEL_F32
+    case .float16: CK_PANEL_F16
+    case .bfloat16: CK_PANEL_BF16
+    case .float8E4M3: CK_PANEL_F8_E4M3
+    case .q8_0: CK_PANEL_Q8_0
+    case .q4_0: CK_PANEL_Q4_0
+    case .q5_0: CK_PANEL_Q5_0
+    case .q4_K: CK_PANEL_Q4_K
+    case .q5_K: CK_PANEL_Q5_K
+    case .q6_K: CK_PANEL_Q6_K
+    }
   }
 }

@@ -21,7 +21,7 @@ public enum EncodingFailure: Error, Equatable, Sendable, CustomStringConvertible
 public enum Quantiser {
   /// The formats that rows can be encoded as.
   public static let formats: [ElementFormat] =
-    ElementFormat.allCases.filter { encoding($0) != nil }
+    ElementFormat.allCases.filter { $0 != .float8E4M3 && $0 != .q4_0 }
 
   /// One row as `format` (one of `formats`); rows of blocks get the factors of least weighted
   /// squared error. What is in `bytes` after a failure means nothing.
@@ -29,29 +29,15 @@ public enum Quantiser {
   public static func encode(
     _ x: Rows, row: Int, as format: ElementFormat, into bytes: UnsafeMutableRawBufferPointer
   ) throws(EncodingFailure) {
-    guard let encoding = encoding(format) else { preconditionFailure("no encoder") }
+    precondition(formats.contains(format), "no encoder")
     precondition(bytes.count == format.byteCount(of: x.width), "encoded size")
     let result = unsafe ck_encode_row(
-      encoding, x.pointer(row: row), Int64(x.width),
+      format.panelFormat, x.pointer(row: row), Int64(x.width),
       bytes.baseAddress!.assumingMemoryBound(to: UInt8.self))
     switch result {
     case CK_NOT_FINITE: throw .notFinite
     case CK_OUT_OF_RANGE: throw .outOfRange
     default: return
-    }
-  }
-
-  private static func encoding(_ format: ElementFormat) -> ck_encoding? {
-    switch format {
-    case .float32: CK_ENCODING_FLOAT32
-    case .float16: CK_ENCODING_FLOAT16
-    case .bfloat16: CK_ENCODING_BFLOAT16
-    case .q8_0: CK_ENCODING_Q8_0
-    case .q5_0: CK_ENCODING_Q5_0
-    case .q4_K: CK_ENCODING_Q4_K
-    case .q5_K: CK_ENCODING_Q5_K
-    case .q6_K: CK_ENCODING_Q6_K
-    case .float8E4M3, .q4_0: nil
     }
   }
 }

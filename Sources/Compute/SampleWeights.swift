@@ -45,7 +45,7 @@ struct SampleWeights: Sendable {
     init(_ format: ElementFormat, rows: Int, columns: Int) {
       let size = rows * format.byteCount(of: columns)
       unsafe bytes = .allocate(byteCount: size, alignment: 64)
-      var generator = SplitMix(state: 2)
+      var generator = SplitMix(seed: 2)
       for start in stride(from: 0, to: size, by: format.blockBytes) {
         for index in start..<start + format.blockBytes {
           unsafe bytes[index] = UInt8(truncatingIfNeeded: generator.next() >> 32)
@@ -90,6 +90,23 @@ struct SampleWeights: Sendable {
         half(at: 0)
         half(at: 2)
       case .q6_K: half(at: 208)
+      }
+    }
+  }
+}
+
+extension SplitMix {
+  /// From -1 to 1.
+  mutating func unit() -> Float { Float(next() >> 40) * 0x1p-23 - 1 }
+}
+
+extension Rows {
+  /// The same numbers between -1 and 1 every time.
+  func fillRandomly() {
+    var generator = SplitMix(seed: 1)
+    for row in 0..<count {
+      withMutableRow(row) { span in
+        for index in span.indices { span[index] = generator.unit() }
       }
     }
   }

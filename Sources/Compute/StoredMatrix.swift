@@ -125,20 +125,3 @@ public struct StoredMatrix: @unchecked Sendable {
       scale_columns: Int64(scaleColumns))
   }
 }
-
-extension ElementFormat {
-  var panelFormat: ck_panel_format {
-    switch self {
-    case .float32: CK_PANEL_F32
-    case .float16: CK_PANEL_F16
-    case .bfloat16: CK_PANEL_BF16
-    case .float8E4M3: CK_PANEL_F8_E4M3
-    case .q8_0: CK_PANEL_Q8_0
-    case .q4_0: CK_PANEL_Q4_0
-    case .q5_0: CK_PANEL_Q5_0
-    case .q4_K: CK_PANEL_Q4_K
-    case .q5_K: CK_PANEL_Q5_K
-    case .q6_K: CK_PANEL_Q6_K
-    }
-  }
-}

@@ -8,21 +8,21 @@ struct DenseFeedForward: Sendable {
 
   /// y = down(silu(gate x) * up x) for the rows of `x` [rows, hidden].
   func forward(_ x: Rows, into y: Rows, _ backend: Backend, _ buffers: ActivationBuffers) {
-    let passes = CommonPass(
-      common: buffers.commonPass(of: unit, buffers.encode(x, for: unit, backend), into: y, backend))
+    let pass = buffers.commonPass(
+      of: unit, buffers.encode(x, for: unit, backend), into: y, backend)
+    let passes = CommonPass(common: pass)
     let activate = FeedForwardWork(passes, .activate, backend)
     backend.pool.run(tasks: activate.taskCount, activate)
     backend.finished(.denseActivate)
-    backend.fill(passes.common.hidden, from: passes.common.gate)
+    backend.fill(pass.hidden, from: pass.gate)
     let project = FeedForwardWork(passes, .project, backend)
     backend.pool.run(tasks: project.taskCount, project)
     backend.finished(.denseProject)
   }
 
   private struct CommonPass: FeedForwardPasses {
-    let common: FeedForwardPass
+    let common: FeedForwardPass?
     var routedCount: Int { 0 }
-    var hasCommon: Bool { true }
 
     func routed(_ number: Int) -> FeedForwardPass {
       preconditionFailure("a dense layer routes nothing")

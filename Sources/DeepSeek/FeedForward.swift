@@ -47,9 +47,8 @@ struct FeedForwardPass: Sendable {
 /// all rows go through.
 protocol FeedForwardPasses: Sendable {
   var routedCount: Int { get }
-  var hasCommon: Bool { get }
   func routed(_ number: Int) -> FeedForwardPass
-  var common: FeedForwardPass { get }
+  var common: FeedForwardPass? { get }
 }
 
 /// Panels of all passes as tasks.
@@ -81,8 +80,7 @@ struct FeedForwardWork<Passes: FeedForwardPasses>: ParallelWork {
       routedPanels = Self.panelCount(pass, stage)
       panels += routedPanels
     }
-    if passes.hasCommon {
-      let pass = passes.common
+    if let pass = passes.common {
       cost += Self.cost(pass, stage)
       commonPanels = Self.panelCount(pass, stage)
       panels += commonPanels
@@ -110,9 +108,15 @@ struct FeedForwardWork<Passes: FeedForwardPasses>: ParallelWork {
   }
 
   func perform(task: Int) {
-    let isRouted = task < passes.routedCount * routedChunks
-    let pass = isRouted ? passes.routed(task / routedChunks) : passes.common
-    let number = isRouted ? task % routedChunks : task - passes.routedCount * routedChunks
+    let routedTasks = passes.routedCount * routedChunks
+    if task < routedTasks {
+      perform(passes.routed(task / routedChunks), chunk: task % routedChunks)
+    } else if let common = passes.common {
+      perform(common, chunk: task - routedTasks)
+    }
+  }
+
+  private func perform(_ pass: FeedForwardPass, chunk number: Int) {
     let first = number * chunk
     let panels = first..<min(first + chunk, Self.panelCount(pass, stage))
     switch stage {

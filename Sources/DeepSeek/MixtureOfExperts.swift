@@ -56,7 +56,7 @@ struct MixtureOfExperts: Sendable {
         into: buffers.shared.rows(0..<x.count), backend)
     }
     let passes = MixturePasses(
-      experts: experts, plan: plan, shared: common, gateInput: gateInput, upInput: upInput,
+      experts: experts, plan: plan, common: common, gateInput: gateInput, upInput: upInput,
       gate: buffers.expertGate.rows(places), up: buffers.expertUp.rows(places), hidden: hidden,
       output: buffers.expertOutput.rows(places))
     let activate = FeedForwardWork(passes, .activate, backend)
@@ -121,7 +121,7 @@ struct MixtureOfExperts: Sendable {
 private struct MixturePasses: FeedForwardPasses {
   let experts: [FeedForward]
   let plan: ExpertPlan
-  let shared: FeedForwardPass?
+  let common: FeedForwardPass?
   /// Rows of all experts, one behind the other.
   let gateInput: EncodedRows
   let upInput: EncodedRows
@@ -131,11 +131,6 @@ private struct MixturePasses: FeedForwardPasses {
   let output: Rows
 
   var routedCount: Int { plan.active.count }
-  var hasCommon: Bool { shared != nil }
-  var common: FeedForwardPass {
-    guard let shared else { preconditionFailure("a layer without shared experts") }
-    return shared
-  }
 
   func routed(_ number: Int) -> FeedForwardPass {
     let expert = plan.active[number]

@@ -1,6 +1,7 @@
 // Lengths of prompts and answers.
 
 import LoadTest
+import Platform
 import Testing
 
 @Suite("Length distributions")
@@ -21,7 +22,7 @@ struct LengthTests {
   @Test("draws have the shape that was asked for")
   func shape() {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = LoadRandom(seed: seed)
+    var random = SplitMix(seed: seed)
     let uniform = (0..<20_000).map { _ in LengthDistribution.uniform(10...13).draw(&random) }
     for length in 10...13 {
       // Five standard deviations of a binomial of 20,000 draws with chance 1/4.
@@ -38,9 +39,9 @@ struct LengthTests {
 
   @Test("a seed repeats its draws")
   func seeds() {
-    var one = LoadRandom(seed: 7, stream: 1)
-    var same = LoadRandom(seed: 7, stream: 1)
-    var other = LoadRandom(seed: 7, stream: 2)
+    var one = SplitMix(seed: 7, stream: 1)
+    var same = SplitMix(seed: 7, stream: 1)
+    var other = SplitMix(seed: 7, stream: 2)
     let draws = (0..<100).map { _ in one.next() }
     #expect(draws == (0..<100).map { _ in same.next() })
     #expect(draws != (0..<100).map { _ in other.next() })

@@ -131,6 +131,17 @@ struct SamplerTests {
     #expect(seen.count > 95)
   }
 
+  @Test("top_p reaches far below the best token where that holds little of the mass")
+  func longTail() {
+    // One token holds 3,294 of 11,294 parts; of the 5,647 to be kept the rest are others'.
+    let logits = [8.1] + (0..<8000).map { _ in Float(0) }
+    var sampler = Sampler(parameters { $0.topP = 0.5 }, choice: 0, prompt: [])
+    var seen: Set<Int32> = []
+    for position in 0..<50 { seen.insert(sampler.sample(logits.span, position: position)) }
+    #expect(seen.count > 5 && seen.contains(0))
+    #expect(seen.max()! <= 2354, "ranked by id among equals")
+  }
+
   @Test("greedy takes the largest, the lowest id of equals")
   func greedy() {
     let p = parameters { $0.temperature = 0 }
@@ -156,6 +167,8 @@ struct SamplerTests {
     #expect(greedy({ $0.frequencyPenalty = 0.3 }, accepted: [], prompt: [0, 0]) == 0)
     #expect(greedy({ $0.repetitionPenalty = 1.5 }, accepted: [], prompt: [0]) == 1)
     #expect(greedy({ $0.repetitionPenalty = 0.1 }, accepted: [2], prompt: []) == 0)
+    // Once, wherever the token stands: 3 / 1.1 is above 2.5, 3 / 1.1 / 1.1 below.
+    #expect(greedy({ $0.repetitionPenalty = 1.1 }, accepted: [0], prompt: [0]) == 0)
     #expect(
       greedy({ $0.logitBias = [LogitBias(token: 2, bias: 10)] }, accepted: [], prompt: []) == 2)
     // Bias first: (1 - 2) * 2 is below -1.2; the other way round, 1 / 2 - 2 would be too.

@@ -157,6 +157,41 @@ struct SpeculationPolicyTests {
     #expect(auto > 0.95 * plain, "seed \(seed): auto \(auto), off \(plain)")
   }
 
+  @Test("drafts pause, so that plain steps that have become faster are noticed")
+  func pauses() {
+    var policy = SpeculationPolicy(EngineTests.limits(sequences: 1), draftRows: 10)
+    var record = DraftAcceptance()
+    var (drafts, draftedSteps, stepsSinceDrafts) = (0, 0, 0)
+    for step in 0..<20_000 {
+      // With a draft 14 ms for two tokens; without 10 ms, later 5 ms, for one.
+      let plain = step < 1000 ? 0.010 : 0.005
+      let verification = drafts > 0 || stepsSinceDrafts < 2 ? 0.012 : plain
+      policy.recordStep(rows: 1 + drafts, drafts: drafts, seconds: verification)
+      if drafts > 0 { policy.record(drafted: drafts, accepted: drafts, of: &record) }
+      let before = drafts
+      var candidates = [SpeculationPolicy.Candidate(acceptance: record, limit: 1)]
+      policy.chooseDepths(&candidates)
+      drafts = candidates[0].depth
+      stepsSinceDrafts = drafts > 0 ? 0 : stepsSinceDrafts + 1
+      if drafts > 0 { policy.recordDrafting(rows: 1, seconds: 0.002) }
+      policy.recordWhole(
+        sequences: 1, drafts: before, tokens: 1 + before,
+        seconds: verification + (drafts > 0 ? 0.002 : 0))
+      if step == 999 { #expect(draftedSteps > 800, "drafts pay at first") }
+      if step == 10_000 { draftedSteps = 0 }
+      draftedSteps += drafts > 0 ? 1 : 0
+    }
+    #expect(draftedSteps < 500, "\(draftedSteps) of 10,000 steps have drafts that do not pay")
+  }
+
+  @Test("a position counts only where the drafts before it were right")
+  func acceptance() {
+    var record = DraftAcceptance()
+    for step in 0..<400 { record.record(drafted: 2, accepted: step.isMultiple(of: 2) ? 2 : 0) }
+    #expect(abs(record.chance(0) - 0.5) < 0.1)
+    #expect(record.chance(1) > 0.9)
+  }
+
   @Test("fixed depths are kept, as far as a sequence can use them")
   func fixed() {
     var limits = EngineTests.limits(sequences: 2)

@@ -37,19 +37,36 @@
 #include "ck_rows.h"
 #include "ck_tier.h"
 
-/// How weights are encoded; numbered as in `ElementFormat.panelFormat`.
+/// How weights are encoded, in panels as in files. The blocks of files are those of ggml
+/// (ggml-common.h, "block_q8_0" and following), which GGUF files hold.
 typedef enum {
   CK_PANEL_F32 = 0,
   CK_PANEL_F16 = 1,
   CK_PANEL_BF16 = 2,
   CK_PANEL_F8_E4M3 = 3,
+  /// Blocks of 32: float16 d, int8[32]. y = d q.
   CK_PANEL_Q8_0 = 4,
+  /// Blocks of 32: float16 d, 32 nibbles (element j low, j + 16 high). y = d (q - 8).
   CK_PANEL_Q4_0 = 5,
+  /// Blocks of 32: float16 d, 32 fifth bits, 32 nibbles as in Q4_0. y = d (q - 16).
   CK_PANEL_Q5_0 = 6,
+  /// Blocks of 256: float16 d and m, 12 bytes of 6-bit factors s and offsets o for each 32, 256
+  /// nibbles. y = d s q - m o.
   CK_PANEL_Q4_K = 7,
+  /// The same with 32 bytes of fifth bits before the nibbles.
   CK_PANEL_Q5_K = 8,
+  /// Blocks of 256: 256 nibbles, 256 pairs of high bits, int8 factors s for each 16, float16 d.
+  /// y = d s (q - 32).
   CK_PANEL_Q6_K = 9,
 } ck_panel_format;
+
+/// A block of a row as files store it; one element of formats without blocks.
+typedef struct {
+  int64_t columns;
+  int64_t bytes;
+} ck_stored_size;
+
+ck_stored_size ck_stored_size_of(ck_panel_format format);
 
 enum { CK_PANEL_ROWS = 16 };
 
@@ -88,7 +105,7 @@ void ck_pack_panel(ck_panel_format format, ck_stored_rows rows, uint8_t *panel);
 /// Row `row` of the stored rows, as float32.
 void ck_decode_stored(ck_panel_format format, const ck_stored_rows *rows, int64_t row, float *y);
 
-/// Encodes float32 as F32, F16 (to nearest even) or BF16.
+/// Encodes float32 as F32 or BF16 (to nearest even), whatever the elements are.
 void ck_store_row(ck_panel_format format, const float *x, int64_t count, uint8_t *y);
 
 /// How the inputs of a product are encoded.

@@ -4,6 +4,22 @@
 
 #pragma STDC FP_CONTRACT OFF
 
+ck_stored_size ck_stored_size_of(ck_panel_format format) {
+  switch (format) {
+    case CK_PANEL_F32: return (ck_stored_size){1, 4};
+    case CK_PANEL_F16:
+    case CK_PANEL_BF16: return (ck_stored_size){1, 2};
+    case CK_PANEL_F8_E4M3: return (ck_stored_size){1, 1};
+    case CK_PANEL_Q8_0: return (ck_stored_size){32, 34};
+    case CK_PANEL_Q4_0: return (ck_stored_size){32, 18};
+    case CK_PANEL_Q5_0: return (ck_stored_size){32, 22};
+    case CK_PANEL_Q4_K: return (ck_stored_size){256, 144};
+    case CK_PANEL_Q5_K: return (ck_stored_size){256, 176};
+    case CK_PANEL_Q6_K: return (ck_stored_size){256, 210};
+  }
+  __builtin_unreachable();
+}
+
 int64_t ck_panel_bytes(ck_panel_format format, int64_t columns, int64_t scale_columns) {
   int64_t size;
   if (format == CK_PANEL_F8_E4M3) {
@@ -75,10 +91,10 @@ static void pack_block(ck_panel_format format, const stored_block *block, int la
 
 static void pack_quantised_row(ck_panel_format format, const uint8_t *row, int64_t columns,
                                int lane, uint8_t *panel) {
-  int64_t length = ck_block_columns(format, 0);
+  ck_stored_size size = ck_stored_size_of(format);
   stored_block block = {0};
-  for (int64_t b = 0; b < columns / length; b++) {
-    stored_read(format, row + b * stored_block_bytes(format), &block);
+  for (int64_t b = 0; b < columns / size.columns; b++) {
+    stored_read(format, row + b * size.bytes, &block);
     uint8_t *units = panel + ck_units_offset(format, b) + lane * 2;
     memcpy(units, &block.unit, 2);
     if (ck_unit_blocks(format) == 1) memcpy(units + 32, &block.offset_unit, 2);
@@ -145,16 +161,16 @@ void ck_decode_stored(ck_panel_format format, const ck_stored_rows *rows, int64_
     default: break;
   }
   // A panel of this one row, and the weights that the products see in it.
-  int64_t length = ck_block_columns(format, 0);
+  ck_stored_size size = ck_stored_size_of(format);
   uint8_t panel[CK_VECTOR * (4 + 16 * 3)];
-  for (int64_t b = 0; b < rows->columns / length; b++) {
+  for (int64_t b = 0; b < rows->columns / size.columns; b++) {
     stored_block block = {0};
-    stored_read(format, source + b * stored_block_bytes(format), &block);
+    stored_read(format, source + b * size.bytes, &block);
     uint16_t units[2 * CK_PANEL_ROWS] = {block.unit};
     units[CK_PANEL_ROWS] = block.offset_unit;
     pack_block(format, &block, 0, panel);
     ck_block view = {.format = format, .units = (uint8_t *)units, .vectors = panel};
-    for (int64_t k = 0; k < length; k++) y[b * length + k] = ck_weight(view, 0, k);
+    for (int64_t k = 0; k < size.columns; k++) y[b * size.columns + k] = ck_weight(view, 0, k);
   }
 }
 

@@ -16,23 +16,6 @@ typedef struct {
   int8_t factors[16];
 } stored_block;
 
-/// Bytes of a block in a file.
-static inline int64_t stored_block_bytes(ck_panel_format format) {
-  switch (format) {
-    case CK_PANEL_F32: return 4;
-    case CK_PANEL_F16: return 2;
-    case CK_PANEL_BF16: return 4;
-    case CK_PANEL_F8_E4M3: return 1;
-    case CK_PANEL_Q8_0: return 34;
-    case CK_PANEL_Q4_0: return 18;
-    case CK_PANEL_Q5_0: return 22;
-    case CK_PANEL_Q4_K: return 144;
-    case CK_PANEL_Q5_K: return 176;
-    case CK_PANEL_Q6_K: return 210;
-  }
-  __builtin_unreachable();
-}
-
 /// Takes a quantised block apart.
 static inline void stored_read(ck_panel_format format, const uint8_t *bytes, stored_block *block) {
   uint8_t *codes = block->codes;

@@ -1,4 +1,4 @@
-// Rows of any encoding: the plain formats, and block after block of the others.
+// Rows of any format: the plain formats, and block after block of the others.
 
 #include <string.h>
 
@@ -36,29 +36,33 @@ static ck_encoded encode_bfloat16(const float *x, int64_t count, uint8_t *bytes)
   return overflows ? CK_OUT_OF_RANGE : CK_ENCODED;
 }
 
-static ck_encoded encode_blocks(ck_encoded (*encode)(const float *, uint8_t *), int64_t length,
-                                int64_t size, const float *x, int64_t count, uint8_t *bytes) {
-  for (int64_t block = 0; block < count / length; block++) {
-    ck_encoded result = encode(x + block * length, bytes + block * size);
+static ck_encoded encode_block(ck_panel_format format, const float *x, uint8_t *bytes) {
+  switch (format) {
+    case CK_PANEL_Q8_0: return ck_encode_q8_0(x, bytes);
+    case CK_PANEL_Q5_0: return ck_encode_q5_0(x, bytes);
+    case CK_PANEL_Q4_K: return ck_encode_q4_k(x, bytes);
+    case CK_PANEL_Q5_K: return ck_encode_q5_k(x, bytes);
+    case CK_PANEL_Q6_K: return ck_encode_q6_k(x, bytes);
+    default: __builtin_unreachable();
+  }
+}
+
+static ck_encoded encode_blocks(ck_panel_format format, const float *x, int64_t count,
+                                uint8_t *bytes) {
+  ck_stored_size size = ck_stored_size_of(format);
+  for (int64_t block = 0; block < count / size.columns; block++) {
+    ck_encoded result = encode_block(format, x + block * size.columns, bytes + block * size.bytes);
     if (result != CK_ENCODED) return result;
   }
   return CK_ENCODED;
 }
 
-ck_encoded ck_encode_row(ck_encoding encoding, const float *x, int64_t count, uint8_t *bytes) {
+ck_encoded ck_encode_row(ck_panel_format format, const float *x, int64_t count, uint8_t *bytes) {
   if (!is_finite(x, count)) return CK_NOT_FINITE;
-  switch (encoding) {
-    case CK_ENCODING_FLOAT32: memcpy(bytes, x, (size_t)count * 4); return CK_ENCODED;
-    case CK_ENCODING_FLOAT16: return encode_float16(x, count, bytes);
-    case CK_ENCODING_BFLOAT16: return encode_bfloat16(x, count, bytes);
-    case CK_ENCODING_Q8_0: return encode_blocks(ck_encode_q8_0, CK_BLOCK, 34, x, count, bytes);
-    case CK_ENCODING_Q5_0: return encode_blocks(ck_encode_q5_0, CK_BLOCK, 22, x, count, bytes);
-    case CK_ENCODING_Q4_K:
-      return encode_blocks(ck_encode_q4_k, CK_SUPER_BLOCK, 144, x, count, bytes);
-    case CK_ENCODING_Q5_K:
-      return encode_blocks(ck_encode_q5_k, CK_SUPER_BLOCK, 176, x, count, bytes);
-    case CK_ENCODING_Q6_K:
-      return encode_blocks(ck_encode_q6_k, CK_SUPER_BLOCK, 210, x, count, bytes);
+  switch (format) {
+    case CK_PANEL_F32: memcpy(bytes, x, (size_t)count * 4); return CK_ENCODED;
+    case CK_PANEL_F16: return encode_float16(x, count, bytes);
+    case CK_PANEL_BF16: return encode_bfloat16(x, count, bytes);
+    default: return encode_blocks(format, x, count, bytes);
   }
-  __builtin_unreachable();
 }

@@ -1,6 +1,7 @@
 // When the requests of an open loop are due: a pure function of rate, kind and seed.
 
 import Glibc
+import Platform
 
 /// How the requests of an open loop follow each other.
 public enum ArrivalKind: String, Sendable, CaseIterable {
@@ -14,7 +15,7 @@ public enum ArrivalKind: String, Sendable, CaseIterable {
 package struct ArrivalSchedule {
   private let kind: ArrivalKind
   private let rate: Double
-  private var random: LoadRandom
+  private var random: SplitMix
   private var count = 0
   private var seconds = 0.0
 
@@ -23,7 +24,7 @@ package struct ArrivalSchedule {
     precondition(rate > 0)
     self.kind = kind
     self.rate = rate
-    random = LoadRandom(seed: seed, stream: 1)
+    random = SplitMix(seed: seed, stream: 1)
   }
 
   /// Nanoseconds from the beginning to the next request; never less than the one before.

@@ -1,6 +1,7 @@
 // How many tokens prompts and answers have.
 
 import Glibc
+import Platform
 
 /// A distribution of lengths in tokens.
 public enum LengthDistribution: Sendable, Equatable, CustomStringConvertible {
@@ -39,7 +40,7 @@ public enum LengthDistribution: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// A length, from 1 to the limit.
-  package func draw(_ random: inout LoadRandom) -> Int {
+  package func draw(_ random: inout SplitMix) -> Int {
     switch self {
     case .fixed(let length): return length
     case .uniform(let range): return Int.random(in: range, using: &random)

@@ -33,7 +33,7 @@ public final class LoadTestRun: @unchecked Sendable {
   private var recorder: Recorder
   private var writer: RequestWriter
   private var prompts: PromptSource
-  private var lengths: LoadRandom
+  private var lengths: SplitMix
   /// Of a closed loop, by client; of an open one, those whose next turn may be sent.
   private var conversations: [Int: Conversation] = [:]
   private var waiting: [Conversation] = []
@@ -78,7 +78,7 @@ public final class LoadTestRun: @unchecked Sendable {
     recorder = Recorder(goals: plan.goals)
     writer = RequestWriter(plan, model: model)
     prompts = PromptSource(plan.traffic)
-    lengths = LoadRandom(seed: plan.traffic.seed, stream: 4)
+    lengths = SplitMix(seed: plan.traffic.seed, stream: 4)
   }
 
   /// Runs to the end, on the calling thread's time. To be called once.

@@ -1,5 +1,7 @@
 // Prompts that no cache has seen: random, each different from all others of a run.
 
+import Platform
+
 /// A prompt, or a piece of one.
 package enum Prompt: Equatable {
   case text(String)
@@ -11,18 +13,18 @@ package struct PromptSource {
   private let vocabulary: Int?
   private let sharedShare: Double
   private let seed: UInt64
-  private var random: LoadRandom
+  private var random: SplitMix
   private var count = 0
   /// The beginning that all prompts have in common, as far as one has needed it.
   private var shared: [Int] = []
-  private var sharedRandom: LoadRandom
+  private var sharedRandom: SplitMix
 
   package init(_ traffic: LoadTraffic) {
     vocabulary = traffic.tokenIDs
     sharedShare = traffic.sharedPrefix
     seed = traffic.seed
-    random = LoadRandom(seed: traffic.seed, stream: 2)
-    sharedRandom = LoadRandom(seed: traffic.seed, stream: 3)
+    random = SplitMix(seed: traffic.seed, stream: 2)
+    sharedRandom = SplitMix(seed: traffic.seed, stream: 3)
   }
 
   /// How many different symbols a prompt is made of.

@@ -41,8 +41,8 @@ struct BenchPrompts {
 
   /// Tokens that follow a context, others for each number.
   func tokens(stream: Int, number: Int, count: Int) -> [Int32] {
-    var generator = SplitMix(state: seed)
-    generator = SplitMix(state: generator.next() ^ UInt64(stream) << 32 ^ UInt64(number))
+    var generator = SplitMix(seed: seed)
+    generator = SplitMix(seed: generator.next() ^ UInt64(stream) << 32 ^ UInt64(number))
     if text.isEmpty {
       return (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &generator) }
     }
