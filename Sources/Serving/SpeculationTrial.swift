@@ -3,10 +3,9 @@
 // Costs by rows and acceptance by position say how many drafts should be best, but a draft pass
 // also costs what nobody measures by itself: it leaves other weights in the caches, and the engine
 // has more to do around it. So whole steps are compared, for each number of sequences, and where
-// drafts turn out slower there are none for a while, longer each time. Where they pay they pause
-// now and then, so that there is something to compare with.
+// drafts turn out slower there are none for a while, longer each time.
 
-/// Compares whole steps with and without drafts, and says which steps are to have none.
+/// Compares whole steps with and without drafts.
 struct SpeculationTrial {
   /// Tokens and seconds of the last steps of one kind.
   private struct Record {
@@ -32,6 +31,8 @@ struct SpeculationTrial {
   private struct Entry {
     var plain = Record()
     var drafted = Record()
+    /// Of probes, which are not meant to pay.
+    var probed = Record()
     /// Steps for which there are no drafts.
     var lockout = 0
     /// Trials in a row that failed.
@@ -40,9 +41,6 @@ struct SpeculationTrial {
 
   /// By number of sequences.
   private var entries: [Entry]
-  /// Steps that may have drafts until the next pause, and steps that are left of a pause.
-  private var stepsToPause = Self.firstPause
-  private var pauseSteps = 0
 
   /// Steps that decide, and plain ones that they are compared with.
   private static let trialSteps = 48
@@ -54,12 +52,7 @@ struct SpeculationTrial {
   private static let hopeless = 0.6
   /// Steps without drafts after the first failed trial, and how often that doubles.
   private static let firstLockout = 512
-  private static let lockoutDoublings = 7
-  /// Steps that may have drafts before the first pause, and between two.
-  private static let firstPause = 256
-  private static let pauseInterval = 2048
-  /// Twice as many as say nothing yet after the last draft pass.
-  private static let pauseLength = 2 * SpeculationPolicy.settling
+  private static let lockoutDoublings = 6
 
   /// - Parameter sequences: the most of one step.
   init(sequences: Int) { entries = Array(repeating: Entry(), count: sequences + 1) }
@@ -73,34 +66,39 @@ struct SpeculationTrial {
   mutating func recordDrafted(sequences: Int, tokens: Int, seconds: Double) {
     entries[sequences].drafted.add(tokens: tokens, seconds: seconds)
     let entry = entries[sequences]
-    guard entry.plain.steps >= Self.plainSteps, entry.lockout == 0 else { return }
+    guard entry.plain.steps >= Self.plainSteps else { return }
     let advantage = entry.drafted.rate / entry.plain.rate
     let isHopeless = entry.drafted.steps >= Self.leastSteps && advantage < Self.hopeless
     guard entry.drafted.steps >= Self.trialSteps || isHopeless else { return }
-    if advantage >= Self.required {
+    guard advantage < Self.required else {
       entries[sequences].failures = 0
-    } else {
-      let doublings = min(entry.failures, Self.lockoutDoublings)
-      entries[sequences].lockout = Self.firstLockout << doublings
-      entries[sequences].failures += 1
-      entries[sequences].drafted = Record()
+      return
     }
+    lockOut(sequences: sequences)
+  }
+
+  /// Records a step of a probe: only one that is hopelessly slow says something.
+  mutating func recordProbe(sequences: Int, tokens: Int, seconds: Double) {
+    entries[sequences].probed.add(tokens: tokens, seconds: seconds)
+    let entry = entries[sequences]
+    guard entry.plain.steps >= Self.plainSteps, entry.probed.steps >= Self.leastSteps else {
+      return
+    }
+    if entry.probed.rate < Self.hopeless * entry.plain.rate { lockOut(sequences: sequences) }
+    entries[sequences].probed = Record()
+  }
+
+  private mutating func lockOut(sequences: Int) {
+    let entry = entries[sequences]
+    entries[sequences].lockout = Self.firstLockout << min(entry.failures, Self.lockoutDoublings)
+    entries[sequences].failures += 1
+    entries[sequences].drafted = Record()
   }
 
   /// Whether the next step of so many sequences may have drafts.
   mutating func allowsDrafts(sequences: Int) -> Bool {
-    if pauseSteps > 0 {
-      pauseSteps -= 1
-      return false
-    }
-    if entries[sequences].lockout > 0 {
-      entries[sequences].lockout -= 1
-      return false
-    }
-    stepsToPause -= 1
-    if stepsToPause == 0 {
-      (stepsToPause, pauseSteps) = (Self.pauseInterval, Self.pauseLength)
-    }
-    return true
+    guard entries[sequences].lockout > 0 else { return true }
+    entries[sequences].lockout -= 1
+    return false
   }
 }
