@@ -213,7 +213,7 @@ struct LatentScan: ParallelWork {
       let item = buffers.items[buffers.items.count - 1 - task]
       scan(
         buffers.groups[item.group], part: item.part, queries: item.queries, panel: item.panel,
-        following: item.part - backend.pool.threadCount)
+        following: item.part - 1)
     case .merging(let chunks):
       let (number, chunk) = task.quotientAndRemainder(dividingBy: chunks)
       mergeItems(from: buffers.firstItems[number], chunk: chunk)
