@@ -71,8 +71,13 @@ struct OneArithmeticWorkload {
         Self.request(sharing: requests, upTo: promptLimit, vocabulary: vocabulary, &g))
       requests[number].client = number % Self.clientCount
     }
-    // Whatever is drawn, a prompt is scored, and an answer ends at a stop token.
+    // Whatever is drawn, a prompt is scored, one is as long as they get, and an answer ends at a
+    // stop token.
     requests[Self.growingCount - 1].promptLogprobs = 2
+    while requests[Self.growingCount].prompt.count < promptLimit {
+      requests[Self.growingCount].prompt.append(
+        Int32.random(in: 0..<Int32(vocabulary), using: &g))
+    }
     requests[count - 1].stopTokens = Set(0..<Int32(vocabulary))
     self.requests = requests
     alone = try requests.map { request in
