@@ -207,10 +207,11 @@ struct ExpandedScan: ParallelWork {
     let value = widths.value
     let target = output.columns(group.head * value..<(group.head + 1) * value)
     let sums = buffers.sums(ofGroup: group.number)
+    let totals = buffers.totals(ofHead: group.head)
     for lane in 0..<group.lanes.count {
       kernels.merge(
         sums, lane: lane, of: group.lanes, isFirst: true, end: lastPosition + 1, into: target,
-        state: buffers.totals, row: group.rows.lowerBound + lane)
+        state: totals, row: group.rows.lowerBound + lane)
     }
   }
 }

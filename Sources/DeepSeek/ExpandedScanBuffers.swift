@@ -23,9 +23,9 @@ struct ExpandedScanBuffers: Sendable {
   let latents: Rows
   let keyEncoding: EncodingBuffer
   let valueEncoding: EncodingBuffer
-  /// Maximum and sum of each row of a group, when all is known [rows, 2].
-  let totals: Rows
   private let heads: Int
+  /// By head: maximum and sum of each row when all is known [rows, 2].
+  private let totals: Rows
   /// One page's keys and values by task [tasks * 64, nope + rope + value], and all of them in pages
   /// [pages * heads, page].
   private let tokens: Rows
@@ -79,6 +79,12 @@ struct ExpandedScanBuffers: Sendable {
   /// Keys and values of one page and head.
   func page(_ page: Int, head: Int) -> UnsafeMutableRawBufferPointer {
     unsafe pages.bytes(row: page * heads + head)
+  }
+
+  /// Maximum and sum of each row with one head.
+  func totals(ofHead head: Int) -> Rows {
+    let rows = totals.count / heads
+    return totals.rows(head * rows..<(head + 1) * rows)
   }
 
   /// Packed queries of a group's panels.
