@@ -12,38 +12,28 @@ struct ParityTests {
 
   @Test("log-probabilities at every position, in one pass and in chunks", arguments: cases)
   func logits(name: String) throws {
+    try expectLogits(ParityCase(name), expandedCount: 0)
+  }
+
+  @Test("the same in the expanded form, or with its beginning in it", arguments: cases)
+  func expandedLogits(name: String) throws {
     let parity = try ParityCase(name)
-    let runner = try SequenceRunner(directory: parity.directory)
+    for count in [parity.tokens.count, 37] { try expectLogits(parity, expandedCount: count) }
+  }
+
+  private func expectLogits(_ parity: ParityCase, expandedCount: Int) throws {
+    let runner = try SequenceRunner(directory: parity.directory, expandedCount: expandedCount)
     let expected = parity.expected["logits"]!
     var bits: [[UInt32]] = []
     for chunk in [parity.tokens.count, 1, 7, 64] {
       var chunkBits: [UInt32] = []
       runner.forEachRow(parity.tokens, chunk: chunk) { position, logits in
         chunkBits += array(logits).map(\.bitPattern)
-        expectClose(logits, expected, row: position, "\(name) chunk \(chunk)")
+        expectClose(logits, expected, row: position, "\(expandedCount) expanded, chunk \(chunk)")
       }
       bits.append(chunkBits)
     }
     #expect(bits.allSatisfy { $0 == bits[0] }, "a chunk size changed a bit")
-  }
-
-  @Test("the same in the expanded form, or with its beginning in it", arguments: cases)
-  func expandedLogits(name: String) throws {
-    let parity = try ParityCase(name)
-    let expected = parity.expected["logits"]!
-    for expandedCount in [parity.tokens.count, 37] {
-      let runner = try SequenceRunner(directory: parity.directory, expandedCount: expandedCount)
-      var bits: [[UInt32]] = []
-      for chunk in [parity.tokens.count, 1, 7, 64] {
-        var chunkBits: [UInt32] = []
-        runner.forEachRow(parity.tokens, chunk: chunk) { position, logits in
-          chunkBits += array(logits).map(\.bitPattern)
-          expectClose(logits, expected, row: position, "\(name) \(expandedCount), chunk \(chunk)")
-        }
-        bits.append(chunkBits)
-      }
-      #expect(bits.allSatisfy { $0 == bits[0] }, "a chunk size changed a bit")
-    }
   }
 
   @Test("the greedy continuation is the recorded one", arguments: cases)

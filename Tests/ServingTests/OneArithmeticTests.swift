@@ -64,11 +64,7 @@ struct OneArithmeticTests {
       let before = engine.statistics
       var run = OneArithmeticRun(workload.requests, seed: Self.seed &+ UInt64(round))
       try run.run(on: engine)
-      for (index, answer) in run.answers.enumerated() {
-        let place: Comment = "seed \(Self.seed), round \(round), request \(index)"
-        #expect(answer.begins(workload.alone[index]), place)
-        #expect(answer.finish != nil || run.isCancelled(index), place)
-      }
+      expectAnswers(run, workload, "round \(round)")
       expectTraces(variant, round: round, before, engine.statistics, run)
     }
   }
@@ -81,11 +77,7 @@ struct OneArithmeticTests {
     let engine = try DemoEngine.start(variant.limits, threads: variant.threads, form: form)
     var run = OneArithmeticRun(workload.requests, seed: Self.seed)
     try run.run(on: engine)
-    for (index, answer) in run.answers.enumerated() {
-      let place: Comment = "seed \(Self.seed), \(form), request \(index)"
-      #expect(answer.begins(workload.alone[index]), place)
-      #expect(answer.finish != nil || run.isCancelled(index), place)
-    }
+    expectAnswers(run, workload, "\(form)")
     #expect(engine.statistics.drafts[0].accepted > 0)
   }
 
@@ -110,11 +102,18 @@ struct OneArithmeticTests {
     for round in 0..<variant.roundCount {
       var run = OneArithmeticRun(workload.requests, seed: Self.seed &+ UInt64(round))
       try run.run(on: engine)
-      for (index, answer) in run.answers.enumerated() {
-        let place: Comment = "seed \(Self.seed), round \(round), request \(index)"
-        #expect(answer.begins(workload.alone[index]), place)
-        #expect(answer.finish != nil || run.isCancelled(index), place)
-      }
+      expectAnswers(run, workload, "round \(round)")
+    }
+  }
+
+  /// Every answer is what its request gets alone, up to where it was cancelled.
+  private func expectAnswers(
+    _ run: OneArithmeticRun, _ workload: OneArithmeticWorkload, _ what: String
+  ) {
+    for (index, answer) in run.answers.enumerated() {
+      let place: Comment = "seed \(Self.seed), \(what), request \(index)"
+      #expect(answer.begins(workload.alone[index]), place)
+      #expect(answer.finish != nil || run.isCancelled(index), place)
     }
   }
 
