@@ -17,6 +17,7 @@ struct GenerateCommand: ParsableCommand {
     abstract: "Continues one prompt and prints the text as it comes.")
 
   @OptionGroup var options: ModelOptions
+  @OptionGroup var running: RunningOptions
   @OptionGroup var speculation: SpeculationOptions
 
   @Option(help: "Text to continue.")
@@ -53,7 +54,7 @@ struct GenerateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let planned = try PlannedModel(options, mtp: speculation.mtp)
+    let planned = try PlannedModel(options, running, mtp: speculation.mtp)
     let text = try ModelText(planned.directory, planned.configuration)
     let tokens = try promptTokens(text.tokenizer, vocabulary: planned.configuration.vocabularySize)
     let engine = try planned.start(Logger(label: "hadal", quiet: true))

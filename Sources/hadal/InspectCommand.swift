@@ -26,7 +26,7 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let planned = try PlannedModel(options, mtp: speculation.mtp)
+    let planned = try PlannedModel(options, nil, mtp: speculation.mtp)
     let log = Logger(label: "hadal", quiet: false)
     let report = ModelReport(
       planned, profile: try profile.map { try ModelProfile(planned, textFile: $0, log: log) })

@@ -192,7 +192,12 @@ class Refusals(unittest.TestCase):
                     0.5, "--prompt", 8, "--generate", 4)
         self.expect(["--acceptance", "--mtp"], "--acceptance", 0.5, "--mtp", "off")
         self.expect(["--limits", "--kernels"], "--limits", "--kernels")
-        self.expect(["--kernels", "--profile"], "--kernels", "--profile")
+        for mode in ("--kernels", "--limits"):
+            for option in (["--profile"], ["--no-limits"], ["--prompt", 8], ["--generate", 8],
+                           ["--depth", 8], ["--batch", 2], ["--mtp", "off"],
+                           ["--acceptance", 1], ["--repetitions", 1], ["--text", "/dev/null"],
+                           ["--temperature", 1], ["--seed", 1]):
+                self.expect([mode, option[0]], mode, *option)
         self.expect(["--tiers"], "--tiers", "scalar")
         for name, value in [("--prompt", "1,x"), ("--batch", "0"), ("--batch", "2,2"),
                             ("--depth", "-1"), ("--mtp", "off,9"), ("--repetitions", "0"),

@@ -294,6 +294,8 @@ class Refusals(unittest.TestCase):
                     PARITY / "v2_greedy_lite", "--prompt-tokens", "1", "--mtp", 2)
         self.expect(["either"], "generate")
         self.expect(["--model"], "inspect", "--model", "")
+        for option in (["--target-step-ms", 50], ["--save-packed"], ["--no-prefix-cache"]):
+            self.expect([option[0]], "inspect", *option)
 
     def test_what_is_no_model(self):
         with tempfile.TemporaryDirectory() as folder:

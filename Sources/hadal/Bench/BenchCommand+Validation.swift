@@ -26,19 +26,36 @@ extension BenchCommand {
     try checkModes()
   }
 
+  /// What the machine is measured by alone needs no tests, and the other way round.
   private func checkModes() throws {
-    if limits && (kernels || noLimits) {
-      throw ValidationError("--limits goes with neither --kernels nor --no-limits")
+    if limits, kernels { throw ValidationError("--limits goes without --kernels") }
+    if limits || kernels, let name = try testOptions.first {
+      throw ValidationError("\(kernels ? "--kernels" : "--limits") goes without \(name)")
     }
-    if kernels && (noLimits || profile || acceptance != nil) {
-      throw ValidationError("--kernels goes without --no-limits, --profile and --acceptance")
-    }
-    if limits && (profile || acceptance != nil) {
-      throw ValidationError("--limits goes without --profile and --acceptance")
-    }
-    if !kernels && (tiers.values != KernelTier.allCases || formats.values != ElementFormat.allCases)
-    {
+    if !kernels, tiers.values != KernelTier.allCases || formats.values != ElementFormat.allCases {
       throw ValidationError("--tiers and --formats belong to --kernels")
+    }
+  }
+
+  /// The options given that only tests heed, but for those that may come from a configuration.
+  private var testOptions: [String] {
+    get throws {
+      let standard = try Self.parse([])
+      let isGiven: KeyValuePairs = [
+        "--prompt": prompt.values != standard.prompt.values,
+        "--generate": generate.values != standard.generate.values,
+        "--depth": depth.values != standard.depth.values,
+        "--batch": batch.values != standard.batch.values,
+        "--mtp": mtp.values != standard.mtp.values,
+        "--acceptance": acceptance != nil,
+        "--repetitions": repetitions != standard.repetitions,
+        "--text": text != nil,
+        "--temperature": temperature != standard.temperature,
+        "--seed": seed != standard.seed,
+        "--profile": profile,
+        "--no-limits": noLimits,
+      ]
+      return isGiven.filter(\.value).map(\.key)
     }
   }
 

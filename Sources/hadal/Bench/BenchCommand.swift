@@ -41,6 +41,7 @@ struct BenchCommand: ParsableCommand {
       """)
 
   @OptionGroup var options: ModelOptions
+  @OptionGroup var running: RunningOptions
 
   @Option(
     help: ArgumentHelp("Tokens of prompts, a list; 0 leaves prompts out.", valueName: "n,..."))
@@ -93,7 +94,10 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Do not measure what the machine can do.")
   var noLimits = false
 
-  @Flag(help: "Only measure what the machine can do: reads of memory, multiply-adds.")
+  @Flag(
+    help: """
+      Only measure what the machine can do, without a model: reads of memory, multiply-adds.
+      """)
   var limits = false
 
   @Flag(
@@ -139,7 +143,7 @@ struct BenchCommand: ParsableCommand {
   private func runTests() throws {
     let coin = acceptance.map { AcceptanceCoin(probability: $0, seed: seed) }
     let engines = try BenchEngines(
-      options, mtp.values, tests, coin: coin, isProfiled: profile)
+      options, running, mtp.values, tests, coin: coin, isProfiled: profile)
     let prompts = try BenchPrompts(engines.model, textFile: text, seed: seed)
     var limits = BenchLimits(engines.backend.pool, engines.backend.kernels.tier)
     if !noLimits { try limits.measure() }

@@ -60,15 +60,15 @@ struct BenchEngines {
   /// test needs, if nobody says otherwise.
   /// - Parameter coin: decides about drafts.
   init(
-    _ options: ModelOptions, _ wanted: [Speculation], _ tests: [BenchTest],
-    coin: AcceptanceCoin? = nil, isProfiled: Bool = false
+    _ options: ModelOptions, _ running: RunningOptions, _ wanted: [Speculation],
+    _ tests: [BenchTest], coin: AcceptanceCoin? = nil, isProfiled: Bool = false
   ) throws {
     var options = options
     options.maxSequences = max(options.maxSequences, tests.map(\.batch).max() ?? 0)
     options.kvTokens = options.kvTokens ?? tests.map(\.poolTokens).max()
     var models: [PlannedModel] = []
     for speculation in wanted {
-      let model = try PlannedModel(options, mtp: speculation, coin: coin)
+      let model = try PlannedModel(options, running, mtp: speculation, coin: coin)
       if models.contains(where: { $0.limits.speculation == model.limits.speculation }) { continue }
       models.append(model)
     }
@@ -80,11 +80,12 @@ struct BenchEngines {
     for test in tests { try Self.check(test, model) }
     try PlannedModel.checkMemory(of: models)
     let profile = isProfiled ? PassProfile() : nil
-    let backend = try model.startBackend(clock: profile?.clock)
+    let log = Logger(label: "hadal", quiet: false)
+    let backend = try model.startBackend(log, clock: profile?.clock)
     self.profile = profile
     self.backend = backend
     figures = BenchModel(model)
-    let weights = try model.packWeights(backend, Logger(label: "hadal", quiet: false))
+    let weights = try model.packWeights(backend, log)
     handles = try models.map { try $0.startEngine(weights, backend) }
   }
 

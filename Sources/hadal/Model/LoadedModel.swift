@@ -31,8 +31,13 @@ struct PlannedModel {
   /// The share of free memory that the latent pool takes when nobody says otherwise.
   private static let defaultPoolShare = 0.5
 
-  /// - Parameter coin: decides about drafts, for measuring only.
-  init(_ options: ModelOptions, mtp: Speculation, coin: AcceptanceCoin? = nil) throws {
+  /// - Parameters:
+  ///   - running: nil for a model that answers nothing.
+  ///   - coin: decides about drafts, for measuring only.
+  init(
+    _ options: ModelOptions, _ running: RunningOptions?, mtp: Speculation,
+    coin: AcceptanceCoin? = nil
+  ) throws {
     directory = try ModelDirectory(options.model)
     checkpoint = try directory.checkpoint()
     weights = try ModelWeights(checkpoint, promptAttention: options.promptAttention)
@@ -40,7 +45,7 @@ struct PlannedModel {
     latents = LatentShape(configuration, format: options.latentFormat)
     budget = try MemoryBudget.measure()
     kernels = options.precision == .reference ? .best : .fastest
-    savesPacked = options.savePacked
+    savesPacked = running?.savePacked ?? false
     threads = options.threads ?? ProcessorBudget.measure().threads
     let pageCount = Self.pageCount(
       options, configuration, latents, free: budget.available - weights.byteCount)
@@ -49,10 +54,14 @@ struct PlannedModel {
       queueLength: options.maxSequences * Self.waitingPerRunning,
       prefillChunk: options.prefillChunk,
       contextLength: min(configuration.maxPositions, pageCount * LatentStorage.tokensPerPage),
-      pageCount: pageCount, targetStepSeconds: options.targetStepMs / 1000,
+      pageCount: pageCount,
       speculation: try Self.speculation(
         mtp, configuration, source: checkpoint.configurationSource),
-      promptAttention: options.promptAttention, cachesPrefixes: !options.noPrefixCache)
+      promptAttention: options.promptAttention)
+    if let running {
+      limits.targetStepSeconds = running.targetStepMs / 1000
+      limits.cachesPrefixes = !running.noPrefixCache
+    }
     limits.acceptanceCoin = coin
     self.limits = limits
     memory = MemoryPlan(
@@ -123,12 +132,7 @@ struct PlannedModel {
         "latents": "\(ByteCount(memory.latents))", "scratch": "\(ByteCount(memory.scratch))",
         "threads": "\(threads)", "kernels": "\(kernels.tier)",
       ])
-    for tier in Kernels.rejected where kernels.quantisesInputs {
-      log.warning(
-        "kernels not used: on this processor their products are not those of the definition",
-        metadata: ["kernels": "\(tier)"])
-    }
-    let backend = try startBackend()
+    let backend = try startBackend(log)
     return try makeModel(packWeights(backend, log), backend)
   }
 
@@ -141,7 +145,7 @@ struct PlannedModel {
           try weights.packed(on: backend.pool, from: .cache(cache), progress: $0)
         }
       } catch DeepSeekError.cache(let error) {
-        let remedy = savesPacked ? "" : "; --save-packed writes it anew"
+        let remedy = savesPacked ? "" : "; serve --save-packed writes it anew"
         log.warning("packed weights not used: \(error)\(remedy)")
       }
     }
@@ -185,8 +189,13 @@ struct PlannedModel {
   private static let patience: UInt64 = 2_000_000_000
 
   /// - Parameter clock: told of the end of every operation.
-  func startBackend(clock: OperationClock? = nil) throws -> Backend {
-    Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads), clock: clock)
+  func startBackend(_ log: Logger, clock: OperationClock? = nil) throws -> Backend {
+    for tier in Kernels.rejected where kernels.quantisesInputs {
+      log.warning(
+        "kernels not used: on this processor their products are not those of the definition",
+        metadata: ["kernels": "\(tier)"])
+    }
+    return Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads), clock: clock)
   }
 
   /// Several engines may share weights and backend, if only one at a time has work.

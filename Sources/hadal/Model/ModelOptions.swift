@@ -1,4 +1,4 @@
-// Options that every command shares: which model, and what it may use.
+// Options that every command with a model shares: which one, and what it may use.
 
 import ArgumentParser
 import Compute
@@ -65,19 +65,6 @@ struct ModelOptions: ParsableArguments {
       """)
   var precision = Precision.fast
 
-  @Option(help: "Milliseconds that computing prompts may hold up running answers at a time.")
-  var targetStepMs = 50.0
-
-  @Flag(
-    help: """
-      Keep the weights as they are packed at the start in a file beside the model; later starts \
-      read it instead of packing.
-      """)
-  var savePacked = false
-
-  @Flag(help: "Forget prompts and answers at their end instead of caching them.")
-  var noPrefixCache = false
-
   var latentFormat: LatentFormat {
     kvType ?? (precision == .reference ? .float32 : .bfloat16)
   }
@@ -88,9 +75,6 @@ struct ModelOptions: ParsableArguments {
     try check("--kv-tokens", kvTokens, 1...(1 << 32))
     try check("--max-sequences", maxSequences, 1...1024)
     try check("--prefill-chunk", prefillChunk, 1...8192)
-    guard (1...10_000).contains(targetStepMs) else {
-      throw ValidationError("--target-step-ms \(targetStepMs) is not from 1 to 10000")
-    }
     if precision == .reference, let kvType, kvType != .float32 {
       throw ValidationError(
         "--precision reference keeps latents in f32, not --kv-type \(kvType.rawValue)")

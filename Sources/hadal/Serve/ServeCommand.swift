@@ -24,6 +24,7 @@ struct ServeCommand: ParsableCommand {
       """)
 
   @OptionGroup var options: ModelOptions
+  @OptionGroup var running: RunningOptions
   @OptionGroup var speculation: SpeculationOptions
   @OptionGroup var logging: LogOptions
   @OptionGroup var connections: ConnectionOptions
@@ -52,7 +53,7 @@ struct ServeCommand: ParsableCommand {
     let accessLog = try logging.openAccessLog(log)
     let credentials = try tls.credentials(log)
     let keys = try KeySource(access, log)
-    var planned = try PlannedModel(options, mtp: speculation.mtp)
+    var planned = try PlannedModel(options, running, mtp: speculation.mtp)
     try planned.checkMemory()
     let text = try ModelText(planned.directory, planned.configuration, chatFormat: chatFormat)
     if text.tokenizer == nil {
