@@ -129,22 +129,36 @@ public struct Backend: Sendable {
   public func linear(_ first: Product, _ second: Product?) {
     let tasks = taskCount(
       cost: first.cost + (second?.cost ?? 0), atMost: first.panelCount + (second?.panelCount ?? 0))
-    pool.run(tasks: tasks, Products(first: first, second: second, tasks: tasks, kernels: kernels))
+    pool.run(
+      tasks: tasks,
+      Products(
+        first: first, second: second, tasks: tasks, nodes: nodes(forTasks: tasks),
+        kernels: kernels))
+  }
+
+  /// The nodes whose parts make so many tasks: all of them if every thread has something to do.
+  public func nodes(forTasks tasks: Int) -> NodeShares {
+    tasks < pool.threadCount ? .single : pool.nodes
   }
 
   private struct Products: ParallelWork {
     let first: Product
     let second: Product?
     let tasks: Int
+    let nodes: NodeShares
     let kernels: Kernels
 
+    /// The tasks of a node share out its parts of both matrices.
     func perform(task: Int) {
-      let count = first.panelCount
-      let part = share(of: count + (second?.panelCount ?? 0), task: task, of: tasks)
-      first.perform(part.clamped(to: 0..<count), kernels)
-      if let second, part.upperBound > count {
-        second.perform(max(part.lowerBound - count, 0)..<part.upperBound - count, kernels)
-      }
+      let (node, own) = nodes.part(of: tasks, containing: task)
+      let firstPart = nodes.part(of: first.panelCount, node: node)
+      let secondPart = nodes.part(of: second?.panelCount ?? 0, node: node)
+      let part = share(
+        of: firstPart.count + secondPart.count, task: task - own.lowerBound, of: own.count)
+      first.perform(firstPart.dropFirst(part.lowerBound).prefix(part.count), kernels)
+      let skipped = max(part.lowerBound - firstPart.count, 0)
+      let count = part.upperBound - max(part.lowerBound, firstPart.count)
+      if count > 0 { second?.perform(secondPart.dropFirst(skipped).prefix(count), kernels) }
     }
   }
 }

@@ -20,18 +20,27 @@ public protocol ParallelWork: Sendable, ~Copyable {
 public final class WorkerPool: Sendable {
   /// Threads that compute, the caller of `run` included.
   public let threadCount: Int
+  /// The memory nodes that the threads belong to.
+  public let nodes: NodeShares
   private let crew: Crew
   private let threads: [Thread]
 
   /// Starts all threads but the caller's; throws when the system refuses one.
-  public init(threadCount: Int) throws(PlatformError) {
+  /// - Parameter memory: where there are several nodes, each thread stays on the processors of one.
+  public init(threadCount: Int, memory: MemoryNodes = .single) throws(PlatformError) {
     precondition(threadCount > 0, "a pool has at least its caller")
     self.threadCount = threadCount
+    let nodes = NodeShares(threads: threadCount, memory: memory)
+    self.nodes = nodes
     crew = Crew(workers: threadCount - 1)
     var threads: [Thread] = []
     do {
       for worker in crew.counters.indices {
-        threads.append(try Thread { [crew] in crew.work(worker) })
+        threads.append(
+          try Thread { [crew] in
+            nodes.settle(thread: worker + 1)
+            crew.work(worker)
+          })
       }
     } catch {
       crew.stop()
@@ -50,6 +59,9 @@ public final class WorkerPool: Sendable {
     crew.stop()
     for thread in threads { thread.join() }
   }
+
+  /// Keeps the calling thread, which will call `run` from now on, with the threads of its node.
+  public func adoptCaller() { nodes.settle(thread: 0) }
 
   /// Does the tasks with numbers below `tasks` and returns when all are done.
   public func run(tasks: Int, _ work: borrowing some ParallelWork & ~Copyable) {

@@ -78,6 +78,9 @@ public final class DeepSeekModel: @unchecked Sendable {
   /// The most rows of one call of `logits`.
   public var logitRowCapacity: Int { buffers.logits.count }
 
+  /// Tells the calling thread that it is the one that computes from now on.
+  public func adoptThread() { context.backend.pool.adoptCaller() }
+
   // MARK: - Main model
 
   /// Runs the main model on a batch of the decode lane and stores its latents.

@@ -51,7 +51,7 @@ protocol FeedForwardPasses: Sendable {
   var common: FeedForwardPass? { get }
 }
 
-/// Panels of all passes as tasks.
+/// Panels of all passes as tasks: node by node its part of each matrix, of the routed passes first.
 struct FeedForwardWork<Passes: FeedForwardPasses>: ParallelWork {
   enum Stage {
     case activate
@@ -61,10 +61,11 @@ struct FeedForwardWork<Passes: FeedForwardPasses>: ParallelWork {
   private let passes: Passes
   private let stage: Stage
   private let kernels: Kernels
-  /// Panels of a task, and tasks of one routed pass and of the common one.
+  private let nodes: NodeShares
+  /// Panels of a task, of one routed pass and of the common one.
   private let chunk: Int
-  private let routedChunks: Int
-  private let commonChunks: Int
+  private let routedPanels: Int
+  private let commonPanels: Int
 
   /// Tasks of this many panels or more cost as much as handing one out is worth.
   private static var leastChunk: Int { 4 }
@@ -73,25 +74,24 @@ struct FeedForwardWork<Passes: FeedForwardPasses>: ParallelWork {
     self.passes = passes
     self.stage = stage
     kernels = backend.kernels
-    var (cost, panels, routedPanels, commonPanels) = (0, 0, 0, 0)
+    var (cost, routedPanels, commonPanels) = (0, 0, 0)
     for number in 0..<passes.routedCount {
       let pass = passes.routed(number)
       cost += Self.cost(pass, stage)
       routedPanels = Self.panelCount(pass, stage)
-      panels += routedPanels
     }
     if let pass = passes.common {
       cost += Self.cost(pass, stage)
       commonPanels = Self.panelCount(pass, stage)
-      panels += commonPanels
     }
+    let panels = passes.routedCount * routedPanels + commonPanels
     let tasks = backend.taskCount(cost: cost, atMost: panels)
+    nodes = backend.nodes(forTasks: tasks)
     chunk = tasks == 1 ? panels : max(Self.leastChunk, (panels + tasks - 1) / tasks)
-    routedChunks = (routedPanels + chunk - 1) / chunk
-    commonChunks = (commonPanels + chunk - 1) / chunk
+    (self.routedPanels, self.commonPanels) = (routedPanels, commonPanels)
   }
 
-  var taskCount: Int { passes.routedCount * routedChunks + commonChunks }
+  var taskCount: Int { (0..<nodes.count).reduce(0) { $0 + Part(self, node: $1).taskCount } }
 
   private static func cost(_ pass: FeedForwardPass, _ stage: Stage) -> Int {
     let (unit, rows) = (pass.unit, pass.output.count)
@@ -107,18 +107,42 @@ struct FeedForwardWork<Passes: FeedForwardPasses>: ParallelWork {
     stage == .activate ? pass.unit.gate.panelCount : pass.unit.down.panelCount
   }
 
-  func perform(task: Int) {
-    let routedTasks = passes.routedCount * routedChunks
-    if task < routedTasks {
-      perform(passes.routed(task / routedChunks), chunk: task % routedChunks)
-    } else if let common = passes.common {
-      perform(common, chunk: task - routedTasks)
+  /// What is a node's.
+  private struct Part {
+    let routed: Range<Int>
+    let common: Range<Int>
+    /// Tasks of one routed pass, and of all.
+    let routedChunks: Int
+    let routedTasks: Int
+    let taskCount: Int
+
+    init(_ work: borrowing FeedForwardWork, node: Int) {
+      routed = work.nodes.part(of: work.routedPanels, node: node)
+      common = work.nodes.part(of: work.commonPanels, node: node)
+      routedChunks = (routed.count + work.chunk - 1) / work.chunk
+      routedTasks = work.passes.routedCount * routedChunks
+      taskCount = routedTasks + (common.count + work.chunk - 1) / work.chunk
     }
   }
 
-  private func perform(_ pass: FeedForwardPass, chunk number: Int) {
-    let first = number * chunk
-    let panels = first..<min(first + chunk, Self.panelCount(pass, stage))
+  func perform(task: Int) {
+    var (node, number) = (0, task)
+    var part = Part(self, node: node)
+    while number >= part.taskCount {
+      number -= part.taskCount
+      node += 1
+      part = Part(self, node: node)
+    }
+    if number < part.routedTasks {
+      let (pass, chunk) = number.quotientAndRemainder(dividingBy: part.routedChunks)
+      perform(passes.routed(pass), part.routed, chunk)
+    } else if let common = passes.common {
+      perform(common, part.common, number - part.routedTasks)
+    }
+  }
+
+  private func perform(_ pass: FeedForwardPass, _ part: Range<Int>, _ number: Int) {
+    let panels = part.dropFirst(number * chunk).prefix(chunk)
     switch stage {
     case .activate: pass.activate(panels, kernels)
     case .project: pass.project(panels, kernels)

@@ -77,6 +77,7 @@ public struct ModelWeights: Sendable {
     } catch {
       throw .weights(error)
     }
+    weights.packer.settle(on: pool)
     switch source {
     case .checkpoint: weights.packer.pack(on: pool, progress: progress)
     case .cache(let cache):

@@ -12,7 +12,8 @@ public final class AnonymousMemory: @unchecked Sendable {
   private let mapping: UnsafeMutableRawPointer
   private let mappedCount: Int
 
-  private static let hugePage = 2 << 20
+  /// Bytes of a huge page.
+  public static let hugePage = 2 << 20
 
   /// Takes `count` bytes, at least one.
   public init(count: Int) throws(PlatformError) {

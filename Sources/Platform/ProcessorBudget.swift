@@ -49,34 +49,8 @@ public struct ProcessorBudget: Equatable, Sendable {
     return Double(microseconds) / Double(period)
   }
 
-  /// Processors that are both online and in the affinity mask; the mask alone may name
-  /// processors that a virtual machine could be given later.
   private static func affinityCount(root: String) -> Int {
-    let status = ControlGroups.text("\(root)/proc/self/status") ?? ""
-    let online = ControlGroups.text("\(root)/sys/devices/system/cpu/online") ?? ""
-    let count = processorCount(status: status, online: online)
+    let count = ProcessorList.usable(root: root).count
     return count > 0 ? count : max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1)
-  }
-
-  /// Counts from the texts of `/proc/self/status` and `/sys/devices/system/cpu/online`; 0 when
-  /// they make no sense.
-  package static func processorCount(status: String, online: String) -> Int {
-    let key = "Cpus_allowed_list:"
-    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(key) }) else {
-      return 0
-    }
-    return processors(line.dropFirst(key.count)).intersection(processors(online[...])).count
-  }
-
-  /// A list such as "0-3,8" (man 7 cpuset); what is no number below 65,536 is skipped.
-  private static func processors(_ list: Substring) -> Set<Int> {
-    let words = list.split { $0 == "," || $0.isWhitespace }
-    return words.reduce(into: []) { processors, word in
-      let ends = word.split(separator: "-").map { Int($0) ?? -1 }
-      guard let first = ends.first, let last = ends.last, ends.count <= 2,
-        0 <= first, first <= last, last < 1 << 16
-      else { return }
-      processors.formUnion(first...last)
-    }
   }
 }

@@ -35,6 +35,27 @@ public final class Thread: Sendable {
   /// Lets another thread run on this one's processor.
   public static func yield() { sched_yield() }
 
+  /// Keeps the calling thread on some processors (man 2 sched_setaffinity). Without effect where
+  /// the system refuses, as for processors that were taken away meanwhile.
+  public static func stay(on processors: [Int]) {
+    guard let setAffinity = unsafe setAffinity else { return }
+    let bits = UInt.bitWidth
+    var mask = [UInt](repeating: 0, count: (processors.max() ?? 0) / bits + 1)
+    for processor in processors { mask[processor / bits] |= 1 << UInt(processor % bits) }
+    _ = unsafe mask.withUnsafeBufferPointer { words in
+      unsafe setAffinity(0, words.count * bits / 8, words.baseAddress!)
+    }
+  }
+
+  private typealias SetAffinity =
+    @convention(c) (_ thread: pid_t, _ size: Int, _ mask: UnsafePointer<UInt>) -> Int32
+
+  /// An extension of the C library that its Swift module leaves out.
+  private static let setAffinity: SetAffinity? = {
+    let symbol = unsafe dlsym(nil, "sched_setaffinity")
+    return unsafe symbol.map { unsafe unsafeBitCast($0, to: SetAffinity.self) }
+  }()
+
   /// Waits for the end of the thread; call it once. Called by the thread itself, it only gives up
   /// waiting.
   public func join() {

@@ -23,6 +23,7 @@ public final class EngineHandle: Sendable {
     self.limits = limits
     self.inbox = inbox
     thread = try Thread(name: "engine") {
+      model.adoptThread()
       Engine(model: model, limits: limits, inbox: inbox, monitor: monitor).run()
     }
   }

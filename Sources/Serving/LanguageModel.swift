@@ -19,6 +19,8 @@ public protocol LanguageModel: Sendable {
   /// The threads that compute, for any thread to read; nil when there are none of its own.
   var workerStatistics: WorkerStatistics? { get }
 
+  /// Called on the engine's thread before all else.
+  func adoptThread()
   /// Computes rows of the decode lane and stores their latents.
   func decode(_ batch: ForwardBatch) throws(PassFailure)
   /// Begins a pass of the prefill lane; one that was under way is given up.
@@ -40,6 +42,7 @@ public protocol LanguageModel: Sendable {
 extension LanguageModel {
   public var passWork: ModelWork? { nil }
   public var workerStatistics: WorkerStatistics? { nil }
+  public func adoptThread() {}
 }
 
 extension DeepSeekModel: LanguageModel {

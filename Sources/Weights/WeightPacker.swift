@@ -9,6 +9,7 @@ public final class WeightPacker: @unchecked Sendable {
   // Unchecked: one thread places all matrices before others see it.
   private struct Job {
     let matrix: PackedMatrix
+    let offset: Int
     let source: StoredMatrix
     let isTransposed: Bool
   }
@@ -38,9 +39,24 @@ public final class WeightPacker: @unchecked Sendable {
   private func place(
     _ matrix: PackedMatrix, _ source: StoredMatrix, isTransposed: Bool
   ) -> PackedMatrix {
+    jobs.append(
+      Job(matrix: matrix, offset: byteCount, source: source, isTransposed: isTransposed))
     byteCount += matrix.byteCount
-    jobs.append(Job(matrix: matrix, source: source, isTransposed: isTransposed))
     return matrix
+  }
+
+  /// Has the memory taken by threads of the nodes that will read it. To be called before anything
+  /// is filled; of use, and done, on machines with several memory nodes only.
+  public func settle(on pool: WorkerPool) {
+    guard let memory, pool.nodes.count > 1 else { return }
+    let placement = NodePlacement(
+      jobs.map { ($0.offset, $0.matrix.panelBytes, $0.matrix.panelCount) }, nodes: pool.nodes,
+      byteCount: byteCount)
+    // One long task each, so that no thread takes another's.
+    pool.run(
+      tasks: pool.threadCount,
+      SettlingWork(
+        placement: placement, memory: memory, nodes: pool.nodes, threads: pool.threadCount))
   }
 
   /// Fills all places. Reads the sources once, in the order in which they were placed.

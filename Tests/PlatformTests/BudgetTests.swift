@@ -132,8 +132,8 @@ struct BudgetTests {
     ])
   func processorCount(allowed: String, online: String, expected: Int) {
     let status = "Name:\thadal\nCpus_allowed_list:\t\(allowed)\nSpeculation:\tx\n"
-    #expect(ProcessorBudget.processorCount(status: status, online: online) == expected)
-    #expect(ProcessorBudget.processorCount(status: "", online: online) == 0)
+    #expect(ProcessorList.usable(status: status, online: online).count == expected)
+    #expect(ProcessorList.usable(status: "", online: online) == [])
   }
 
   @Test(

@@ -24,6 +24,10 @@ struct DemoEngine {
     var promptAttention: PromptAttention { self == .expanded ? .expanded : .absorbed }
   }
 
+  /// What a machine with two sockets would say, as far as this one can.
+  static let twoNodes = MemoryNodes(
+    processors: Array(repeating: MemoryNodes.measure().processors[0], count: 2))
+
   private static let bundled = Result { try weights(.bundled) }
   private static let q8 = Result { try weights(.q8) }
   private static let q4 = Result { try weights(.q4) }
@@ -31,7 +35,7 @@ struct DemoEngine {
 
   private static func weights(_ form: Form) throws -> ModelWeights {
     let source = try Checkpoint.open(directory: Fixtures.path("../../Models/demo"))
-    let pool = try WorkerPool(threadCount: 2)
+    let pool = try WorkerPool(threadCount: 2, memory: twoNodes)
     if form == .bundled || form == .expanded {
       return try ModelWeights(source, promptAttention: form.promptAttention).packed(on: pool)
     }
@@ -50,15 +54,16 @@ struct DemoEngine {
   }
 
   static func start(
-    _ limits: EngineLimits, threads: Int, form: Form = .bundled
+    _ limits: EngineLimits, threads: Int, memory: MemoryNodes = .single, form: Form = .bundled
   ) throws -> EngineHandle {
     var limits = limits
     limits.promptAttention = form.promptAttention
-    return try EngineHandle(model: model(limits, threads: threads, form: form), limits: limits)
+    let model = try model(limits, threads: threads, memory: memory, form: form)
+    return try EngineHandle(model: model, limits: limits)
   }
 
   static func model(
-    _ limits: EngineLimits, threads: Int, form: Form = .bundled
+    _ limits: EngineLimits, threads: Int, memory: MemoryNodes = .single, form: Form = .bundled
   ) throws -> DeepSeekModel {
     let weights =
       switch form {
@@ -70,7 +75,8 @@ struct DemoEngine {
     let shape = LatentShape(weights.configuration, format: form.latents)
     return DeepSeekModel(
       weights: weights,
-      backend: Backend(kernels: .fastest, pool: try WorkerPool(threadCount: threads)),
+      backend: Backend(
+        kernels: .fastest, pool: try WorkerPool(threadCount: threads, memory: memory)),
       storage: try LatentStorage(shape: shape, pageCount: limits.pageCount),
       decodeRows: limits.decodeRows, prefillRows: limits.prefillChunk,
       logitRows: 16)

@@ -2,6 +2,7 @@
 // speculation, preemption or what the prefix cache holds.
 
 import DeepSeek
+import Platform
 import Sampling
 import Serving
 import TestSupport
@@ -18,6 +19,8 @@ struct OneArithmeticTests {
     var speculation = Speculation.auto
     var chunk = 512
     var threads = 1
+    /// Whether the threads are those of two memory nodes.
+    var hasNodes = false
     var pageCount = 400
     var promptLimit = OneArithmeticWorkload.promptLimit
     var cachesPrefixes = true
@@ -29,10 +32,12 @@ struct OneArithmeticTests {
     var roundCount: Int { cachesPrefixes && !isPoolSmall ? 2 : 1 }
     var testDescription: String {
       """
-      mtp \(speculation), chunk \(chunk), threads \(threads), pages \(pageCount), prefix cache \
-      \(cachesPrefixes), step \(targetStepSeconds) s
+      mtp \(speculation), chunk \(chunk), threads \(threads), nodes \(hasNodes), \
+      pages \(pageCount), prefix cache \(cachesPrefixes), step \(targetStepSeconds) s
       """
     }
+
+    var memory: MemoryNodes { hasNodes ? DemoEngine.twoNodes : .single }
 
     var limits: EngineLimits {
       EngineLimits(
@@ -48,6 +53,7 @@ struct OneArithmeticTests {
   static let variants = [
     Variant(),
     Variant(threads: 2, targetStepSeconds: 1e-5),
+    Variant(threads: 3, hasNodes: true),
     Variant(speculation: .off, chunk: 16, cachesPrefixes: false),
     Variant(speculation: .fixed(3), chunk: 16, threads: 2),
     Variant(speculation: .fixed(3), cachesPrefixes: false, targetStepSeconds: 1e-5),
@@ -59,7 +65,8 @@ struct OneArithmeticTests {
   @Test("64 random requests together are answered as each one alone", arguments: variants)
   func together(variant: Variant) throws {
     let workload = try Self.workload.get()
-    let engine = try DemoEngine.start(variant.limits, threads: variant.threads)
+    let engine = try DemoEngine.start(
+      variant.limits, threads: variant.threads, memory: variant.memory)
     for round in 0..<variant.roundCount {
       let before = engine.statistics
       var run = OneArithmeticRun(workload.requests, seed: Self.seed &+ UInt64(round))
@@ -71,10 +78,11 @@ struct OneArithmeticTests {
 
   @Test(
     "the same with quantised weights and latents", arguments: [DemoEngine.Form.q8, .q4],
-    [variants[3], variants[6]])
+    [variants[2], variants[4], variants[7]])
   func quantised(form: DemoEngine.Form, variant: Variant) throws {
     let workload = try OneArithmeticWorkload(count: 20, seed: Self.seed, form: form)
-    let engine = try DemoEngine.start(variant.limits, threads: variant.threads, form: form)
+    let engine = try DemoEngine.start(
+      variant.limits, threads: variant.threads, memory: variant.memory, form: form)
     var run = OneArithmeticRun(workload.requests, seed: Self.seed)
     try run.run(on: engine)
     expectAnswers(run, workload, "\(form)")

@@ -123,7 +123,8 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func startPool() throws -> WorkerPool {
-    try WorkerPool(threadCount: options.threads ?? ProcessorBudget.measure().threads)
+    try WorkerPool(
+      threadCount: options.threads ?? ProcessorBudget.measure().threads, memory: .measure())
   }
 
   private func runKernels() throws {

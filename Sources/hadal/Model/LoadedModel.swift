@@ -195,7 +195,11 @@ struct PlannedModel {
         "kernels not used: on this processor their products are not those of the definition",
         metadata: ["kernels": "\(tier)"])
     }
-    return Backend(kernels: kernels, pool: try WorkerPool(threadCount: threads), clock: clock)
+    let pool = try WorkerPool(threadCount: threads, memory: .measure())
+    if pool.nodes.count > 1 {
+      log.info("memory nodes", metadata: ["nodes": "\(pool.nodes.count)"])
+    }
+    return Backend(kernels: kernels, pool: pool, clock: clock)
   }
 
   /// Several engines may share weights and backend, if only one at a time has work.
