@@ -11,7 +11,8 @@ public struct PackedMatrix: @unchecked Sendable {
   let raw: ck_panels
   /// How the weights are encoded; quantised ones are never expanded.
   public let format: ElementFormat
-  private let memory: UnsafeMutableRawPointer?
+  /// The panels to be filled; nil for a plan, and where they lie in a file.
+  private let memory: UnsafeMutablePointer<UInt8>?
 
   /// Rows of a panel: output rows, one per vector lane.
   public static let panelRows = Int(CK_PANEL_ROWS)
@@ -60,13 +61,14 @@ public struct PackedMatrix: @unchecked Sendable {
     precondition(columns.isMultiple(of: format.blockLength), "rows cut a block")
     let size = Int(ck_panel_bytes(format.panelFormat, Int64(columns), Int64(scaleColumns)))
     let panels = (rows + Self.panelRows - 1) / Self.panelRows
-    let bytes = unsafe memory?.bytes(offset..<offset + panels * size)
+    let bytes = unsafe memory?.start(of: offset..<offset + panels * size)
     self.format = format
-    unsafe self.memory = unsafe bytes
+    unsafe self.memory =
+      unsafe memory?.writableBytes == nil
+      ? nil : UnsafeMutablePointer(mutating: bytes)
     unsafe raw = ck_panels(
-      bytes: UnsafePointer(bytes?.assumingMemoryBound(to: UInt8.self)), rows: Int64(rows),
-      columns: Int64(columns), panel_bytes: Int64(size), scale_columns: Int64(scaleColumns),
-      format: format.panelFormat)
+      bytes: bytes, rows: Int64(rows), columns: Int64(columns), panel_bytes: Int64(size),
+      scale_columns: Int64(scaleColumns), format: format.panelFormat)
   }
 
   /// Fills panel `panel` from rows of the same shape and format.
@@ -108,7 +110,7 @@ public struct PackedMatrix: @unchecked Sendable {
   }
 
   private func target(_ panel: Int) -> UnsafeMutablePointer<UInt8> {
-    guard let memory = unsafe memory else { preconditionFailure("a plan has no memory") }
-    return unsafe memory.advanced(by: panel * panelBytes).assumingMemoryBound(to: UInt8.self)
+    guard let memory = unsafe memory else { preconditionFailure("no memory to be filled") }
+    return unsafe memory + panel * panelBytes
   }
 }

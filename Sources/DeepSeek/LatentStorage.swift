@@ -87,7 +87,7 @@ public final class LatentStorage: @unchecked Sendable {
     do { memory = try LargeMemory(byteCount: bytesPerPage * pageCount) } catch {
       throw .weights(.platform(error))
     }
-    unsafe bytes = memory.bytes.baseAddress!
+    unsafe bytes = memory.writableBytes!.baseAddress!
   }
 
   private func layerBytes(_ page: PageIndex, layer: Int) -> UnsafeMutableRawBufferPointer {

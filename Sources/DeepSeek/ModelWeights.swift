@@ -54,8 +54,10 @@ public struct ModelWeights: Sendable {
   public enum PackingSource: Sendable {
     /// The checkpoint.
     case checkpoint
-    /// What was packed before.
+    /// What was packed before, copied.
     case cache(PackedCache)
+    /// The same where it lies.
+    case mapped(PackedCache)
   }
 
   /// The same weights, packed.
@@ -66,10 +68,7 @@ public struct ModelWeights: Sendable {
     on pool: WorkerPool, from source: PackingSource = .checkpoint,
     progress: (Int) -> Void = { _ in }
   ) throws(DeepSeekError) -> ModelWeights {
-    let memory: LargeMemory
-    do { memory = try LargeMemory(byteCount: packedByteCount) } catch {
-      throw .weights(.platform(error))
-    }
+    let memory = try memory(from: source)
     let weights: ModelWeights
     do {
       weights = try ModelWeights(
@@ -77,15 +76,28 @@ public struct ModelWeights: Sendable {
     } catch {
       throw .weights(error)
     }
-    weights.packer.settle(on: pool)
     switch source {
-    case .checkpoint: weights.packer.pack(on: pool, progress: progress)
+    case .checkpoint:
+      weights.packer.settle(on: pool)
+      weights.packer.pack(on: pool, progress: progress)
     case .cache(let cache):
+      weights.packer.settle(on: pool)
       do { try cache.load(into: memory, on: pool, progress: progress) } catch {
         throw .cache(error)
       }
+    case .mapped:
+      progress(packedByteCount)
     }
     return weights
+  }
+
+  private func memory(from source: PackingSource) throws(DeepSeekError) -> LargeMemory {
+    if case .mapped(let cache) = source {
+      do { return try cache.map() } catch { throw .cache(error) }
+    }
+    do { return try LargeMemory(byteCount: packedByteCount) } catch {
+      throw .weights(.platform(error))
+    }
   }
 
   /// Writes what is packed into a cache.

@@ -47,6 +47,17 @@ public struct PackedCache: Sendable {
   /// Whether there is a file.
   public var exists: Bool { FileReader.exists(path) }
 
+  /// The weights where they lie in the file: nothing is read before it is needed, and processes
+  /// share what is. The checksums of the weights are not looked at.
+  public func map() throws(PackedCacheError) -> LargeMemory {
+    let file: MappedFile
+    do { file = try MappedFile(path: path) } catch { throw .platform(error) }
+    let head = file.copy(0..<min(header.size, file.count))
+    _ = try header.pieceSums(of: head, fileSize: file.count, path: path)
+    file.readAhead()
+    return LargeMemory(file, from: header.dataStart)
+  }
+
   /// Fills `memory` from the file.
   public func load(
     into memory: LargeMemory, on pool: WorkerPool, progress: (Int) -> Void
@@ -116,24 +127,27 @@ private struct Pieces<Work: PieceWork>: ParallelWork {
   func perform(task: Int) { work.perform(piece: first + task) }
 }
 
-private final class LoadingWork: PieceWork {
+@safe
+private final class LoadingWork: PieceWork, @unchecked Sendable {
+  // Unchecked: each piece of the memory is written by one task, and `load` returns after all.
   private let file: PositionedFile
   private let header: PackedCacheHeader
-  private let memory: LargeMemory
+  private let memory: UnsafeMutableRawBufferPointer
   private let sums: [UInt64]
   let failure = Mutex<PlatformError?>(nil)
   let damage = Atomic<Bool>(false)
 
   init(file: PositionedFile, header: PackedCacheHeader, memory: LargeMemory, sums: [UInt64]) {
+    guard let bytes = unsafe memory.writableBytes else { preconditionFailure("a file") }
     self.file = file
     self.header = header
-    self.memory = memory
+    unsafe self.memory = unsafe bytes
     self.sums = sums
   }
 
   func perform(piece: Int) {
     let range = header.range(piece)
-    let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[range])
+    let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[range])
     do {
       try unsafe file.read(into: bytes, at: header.dataStart + range.lowerBound)
     } catch {

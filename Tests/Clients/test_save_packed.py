@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
+from server import start
 from test_convert import DEMO, convert
 
 
@@ -48,6 +49,24 @@ class SavePacked(unittest.TestCase):
         for options in ([], ["--save-packed"]):
             self.assertEqual(self.generate(*options), (self.plain, ""))
         self.assertEqual(self.cache.stat().st_mtime_ns, before.st_mtime_ns)
+
+    def test_mapped(self):
+        output, log = self.generate("--map-packed")
+        self.assertEqual(output, self.plain)
+        self.assertIn("--save-packed", log)
+        for _ in range(2):
+            self.assertEqual(self.generate("--map-packed", "--save-packed"), (self.plain, ""))
+        self.assertEqual(self.generate("--map-packed"), (self.plain, ""))
+        server = start(self, "--model", self.model, "--map-packed", "--kv-tokens", 64)
+        with server.client() as client:
+            answer = client.completions.create(
+                model=server.model, prompt="Once upon", max_tokens=8, seed=1)
+        self.assertEqual(answer.choices[0].text, self.plain.removesuffix("\n"))
+        self.assertIn(str(self.cache), pathlib.Path(f"/proc/{server.process.pid}/maps").read_text())
+        self.cache.write_bytes(self.cache.read_bytes()[:-1])
+        output, log = self.generate("--map-packed")
+        self.assertEqual(output, self.plain)
+        self.assertIn("damaged", log)
 
     def test_what_does_not_fit_is_packed_again(self):
         self.generate("--save-packed")

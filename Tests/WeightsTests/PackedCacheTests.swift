@@ -122,6 +122,26 @@ struct PackedCacheTests {
     try cache.load(into: model.memory, on: pool) { _ in }
   }
 
+  @Test("a mapped file has the same weights, is checked by its head, and outlives its name")
+  func mapped() throws {
+    let pool = try WorkerPool(threadCount: 1)
+    let (model, other) = (try Model(), try Model(rows: 41))
+    let cache = model.cache
+    #expect(throws: PackedCacheError.self) { try cache.map() }
+    try cache.save(model.memory, on: pool) { _ in }
+    let memory = try cache.map()
+    #expect(unsafe memory.writableBytes == nil)
+    let good = try read(cache.path)
+    for length in [0, 1, 47, 64, 4096, good.count - 1] {
+      try write(Array(good[..<length]), other.cache.path)
+      #expect(throws: PackedCacheError.self, "length \(length)") { try other.cache.map() }
+    }
+    try write(good, other.cache.path)
+    #expect(throws: PackedCacheError.outdated(other.cache.path)) { try other.cache.map() }
+    try FileManager.default.removeItem(atPath: cache.path)
+    #expect(unsafe [UInt8](memory.bytes) == model.bytes)
+  }
+
   @Test("a folder that cannot be written is an error with its name, and leaves nothing")
   func unwritable() throws {
     let model = try Model()

@@ -21,6 +21,7 @@ struct PlannedModel {
   let threads: Int
   let kernels: Kernels
   private let savesPacked: Bool
+  private let mapsPacked: Bool
   /// Called while the weights are loaded with how much is done, from 0 to 1.
   var onProgress: ((Double) -> Void)?
 
@@ -46,6 +47,7 @@ struct PlannedModel {
     budget = try MemoryBudget.measure()
     kernels = options.precision == .reference ? .best : .fastest
     savesPacked = running?.savePacked ?? false
+    mapsPacked = running?.mapPacked ?? false
     threads = options.threads ?? ProcessorBudget.measure().threads
     let pageCount = Self.pageCount(
       options, configuration, latents, free: budget.available - weights.byteCount)
@@ -142,12 +144,16 @@ struct PlannedModel {
     if cache.exists {
       do {
         return try withProgress("reading packed weights", log) {
-          try weights.packed(on: backend.pool, from: .cache(cache), progress: $0)
+          try weights.packed(
+            on: backend.pool, from: mapsPacked ? .mapped(cache) : .cache(cache), progress: $0)
         }
       } catch DeepSeekError.cache(let error) {
         let remedy = savesPacked ? "" : "; serve --save-packed writes it anew"
         log.warning("packed weights not used: \(error)\(remedy)")
       }
+    }
+    if mapsPacked, !savesPacked, !cache.exists {
+      log.warning("no packed weights to map; serve --save-packed writes them")
     }
     let packed = try withProgress("packing weights", log) {
       try weights.packed(on: backend.pool, progress: $0)

@@ -13,6 +13,14 @@ struct RunningOptions: ParsableArguments {
       """)
   var savePacked = false
 
+  @Flag(
+    help: """
+      Use the file of --save-packed where it lies instead of copying it: starts at once and shares \
+      its memory with other processes, but is read a little slower, in small pages, and is not \
+      checked for damage.
+      """)
+  var mapPacked = false
+
   @Flag(help: "Forget prompts and answers at their end instead of caching them.")
   var noPrefixCache = false
 
