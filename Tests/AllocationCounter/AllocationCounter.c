@@ -1,5 +1,7 @@
 // The allocating functions of C, counted. glibc allows a program to replace them as long as it
 // replaces them together; memory comes from glibc all the same, so `free` needs no replacement.
+// Sanitizers replace them first, memory and all: they call a hook instead
+// (compiler-rt, sanitizer/allocator_interface.h).
 
 #include "AllocationCounter.h"
 
@@ -19,7 +21,7 @@ struct allocation_count {
 
 static _Thread_local allocation_count *joined;
 
-static void count_one(void) {
+__attribute__((disable_sanitizer_instrumentation)) static void count_one(void) {
   if (joined) atomic_fetch_add_explicit(&joined->value, 1, memory_order_relaxed);
 }
 
@@ -29,6 +31,17 @@ void allocation_count_join(allocation_count *count) { joined = count; }
 uint64_t allocation_count_value(const allocation_count *count) {
   return atomic_load_explicit(&count->value, memory_order_relaxed);
 }
+
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+
+/// Called after each allocation, from within the sanitizer.
+__attribute__((disable_sanitizer_instrumentation)) void __sanitizer_malloc_hook(
+    const volatile void *block, size_t size) {
+  (void)block, (void)size;
+  count_one();
+}
+
+#else
 
 void *malloc(size_t size) {
   count_one();
@@ -59,3 +72,5 @@ int posix_memalign(void **block, size_t alignment, size_t size) {
   *block = memory;
   return 0;
 }
+
+#endif
