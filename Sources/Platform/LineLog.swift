@@ -33,7 +33,7 @@ public final class LineLog: Sendable {
     let writer = LineWriter(
       try LineWriter.open(target), target, queueBytes: queueBytes, onTrouble: onTrouble)
     // Not joined: it may hang in a write that never ends.
-    _ = try Thread { writer.run() }
+    try Thread { writer.run() }.detach()
     self.writer = writer
   }
 

@@ -56,6 +56,9 @@ public final class Thread: Sendable {
     return unsafe symbol.map { unsafe unsafeBitCast($0, to: SetAffinity.self) }
   }()
 
+  /// Leaves the thread alone: at its end the system takes its stack back. In place of `join`.
+  public func detach() { pthread_detach(handle) }
+
   /// Waits for the end of the thread; call it once. Called by the thread itself, it only gives up
   /// waiting.
   public func join() {
