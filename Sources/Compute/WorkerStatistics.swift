@@ -27,32 +27,29 @@ public struct WorkerStatistics: Sendable, Equatable {
 final class WorkerCounter: Sendable {
   private let spinCount = Atomic<Int>(0)
   private let sleepCount = Atomic<Int>(0)
-  private let slept = Atomic<UInt64>(0)
-  /// When the present sleep began; 0 when awake.
-  private let asleepSince = Atomic<UInt64>(0)
+  /// Nanoseconds asleep. During a sleep the time of its beginning is taken away, which is more than
+  /// any sum of sleeps and so makes the number negative: one word says all.
+  private let slept = Atomic<Int64>(0)
+  /// The most that was told. A worker may note the end of its sleep after somebody asked.
+  private let told = Atomic<Int64>(0)
 
   var spins: Int { spinCount.load(ordering: .relaxed) }
   var sleeps: Int { sleepCount.load(ordering: .relaxed) }
 
-  /// Asleep, the present sleep included.
-  var nanoseconds: UInt64 {
-    let before = slept.load(ordering: .acquiring)
-    let since = asleepSince.load(ordering: .acquiring)
-    let now = MonotonicClock.nanoseconds
-    // A sleep that ended in between is counted by the next look.
-    guard since > 0, slept.load(ordering: .acquiring) == before, now > since else { return before }
-    return before + (now - since)
+  /// Asleep, the present sleep included; never less than told before.
+  var nanoseconds: Int64 {
+    let noted = slept.load(ordering: .relaxed)
+    return told.max(noted < 0 ? noted + Self.now : noted, ordering: .relaxed).newValue
   }
+
+  private static var now: Int64 { Int64(MonotonicClock.nanoseconds) }
 
   func countSpin() { spinCount.add(1, ordering: .relaxed) }
 
   func beginSleep() {
     sleepCount.add(1, ordering: .relaxed)
-    asleepSince.store(MonotonicClock.nanoseconds, ordering: .releasing)
+    slept.subtract(Self.now, ordering: .relaxed)
   }
 
-  func endSleep() {
-    let since = asleepSince.exchange(0, ordering: .acquiringAndReleasing)
-    slept.add(MonotonicClock.nanoseconds - since, ordering: .releasing)
-  }
+  func endSleep() { slept.add(Self.now, ordering: .relaxed) }
 }

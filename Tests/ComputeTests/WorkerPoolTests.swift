@@ -48,6 +48,28 @@ struct WorkerPoolTests {
     }
   }
 
+  @Test("the time that threads slept never becomes less, whenever somebody asks")
+  func sleepIsATotal() throws {
+    let pool = try WorkerPool(threadCount: 2)
+    let (falls, isOver) = (Counter(), Counter())
+    let asking = try Thread {
+      var last = 0.0
+      while isOver.value.load(ordering: .relaxed) == 0 {
+        let seconds = pool.statistics.sleepSeconds
+        if seconds < last { falls.value.add(1, ordering: .relaxed) }
+        last = seconds
+      }
+    }
+    for sleeps in 1...50 {
+      while pool.statistics.sleepWaits < sleeps { Thread.yield() }
+      pool.run(tasks: 2, ClosureWork { _ in })
+    }
+    isOver.value.store(1, ordering: .relaxed)
+    asking.join()
+    #expect(falls.value.load(ordering: .relaxed) == 0)
+    #expect(pool.statistics.sleepSeconds > 0)
+  }
+
   @Test("a pool ends when it is dropped, asleep or not")
   func stop() throws {
     for round in 0..<20 {
