@@ -3,6 +3,7 @@
 import Dispatch
 import HTTP
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -106,6 +107,34 @@ struct HTTPClientTests {
     for _ in 0..<4 { texts.append(await outcome(client).text) }
     #expect(texts == ["a", "until the end", "a", "hello"])
     #expect(server.connections == 4)
+    queue.sync { client.close() }
+    server.stop()
+  }
+
+  @Test("a connection that ends right behind an answer is not used again, even at once")
+  func endBehindAnswer() async throws {
+    let server = try ScriptedServer { _, _ in [.send(Self.hello), .close] }
+    let client = try client(server.port)
+    let count = 20
+    let failures: [HTTPClientError] = await withCheckedContinuation { continuation in
+      let failures = Mutex<[HTTPClientError]>([])
+      @Sendable func send(_ left: Int) {
+        client.send(.init(method: .get, target: "/")) { event in
+          switch event {
+          // Waits until the server has ended the connection, while the answer's end is not read.
+          case .head: _ = server.connections
+          case .body: break
+          case .end, .failed:
+            if case .failed(let error) = event { failures.withLock { $0.append(error) } }
+            if left > 1 { return send(left - 1) }
+            continuation.resume(returning: failures.withLock { $0 })
+          }
+        }
+      }
+      queue.async { send(count) }
+    }
+    #expect(failures == [])
+    #expect(server.connections == count)
     queue.sync { client.close() }
     server.stop()
   }

@@ -106,7 +106,10 @@ public final class ScriptedServer: @unchecked Sendable {
   private func perform(_ step: Step, _ client: Client) {
     switch step {
     case .send(let text): _ = try? client.socket.send(Array(text.utf8)[...])
-    case .close: end(client)
+    case .close:
+      // At once; the socket itself is closed when its source lets go of it.
+      shutdown(client.socket.raw, Int32(SHUT_WR))
+      end(client)
     case .reset:
       var option = linger(l_onoff: 1, l_linger: 0)
       _ = unsafe setsockopt(

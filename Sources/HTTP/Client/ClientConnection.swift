@@ -18,13 +18,15 @@ final class ClientConnection: @unchecked Sendable {
   private var writeSource: (any DispatchSourceWrite)?
   /// The request in work.
   private var exchange: HTTPExchange?
+  /// The one whose answer is complete and whom nobody has told yet.
+  private var finished: HTTPExchange?
   /// When the connection must be there, or the answer complete.
   private(set) var deadline: DispatchTime = .distantFuture
   /// Since when it is unused.
   private(set) var idleSince: DispatchTime = .distantFuture
 
   /// Begins to connect for a first request, through a TLS session if there is one. `onIdle` is
-  /// called before each last event that leaves the connection to another request, `onEnd` when the
+  /// called before each end of an answer that leaves the connection to another request, `onEnd` when the
   /// socket is closed.
   init(
     to address: SocketAddress, tls: TLSSession?, queue: DispatchQueue, limits: HTTPClientLimits,
@@ -94,13 +96,21 @@ final class ClientConnection: @unchecked Sendable {
     case .end, .failed:
       self.exchange = nil
       exchange?.connection = nil
-      if isIdle {
-        deadline = .distantFuture
-        idleSince = .now()
-        onIdle(self)
-      }
     }
-    exchange?.onEvent(event)
+    if case .end = event { finished = exchange } else { exchange?.onEvent(event) }
+  }
+
+  /// Tells of the end of an answer. Not before all that has arrived was read: the end of the
+  /// connection may be right behind it, and who is told may have another request at once.
+  private func tellEnd() {
+    guard let exchange = finished else { return }
+    finished = nil
+    if isIdle {
+      deadline = .distantFuture
+      idleSince = .now()
+      onIdle(self)
+    }
+    exchange.onEvent(.end)
   }
 
   // MARK: - The socket
@@ -120,6 +130,7 @@ final class ClientConnection: @unchecked Sendable {
       abort(HTTPClientError(error))
     }
     sendOutput()
+    tellEnd()
   }
 
   private func take(_ arrival: Transport.Arrival) {
