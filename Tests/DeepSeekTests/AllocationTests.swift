@@ -83,7 +83,8 @@ struct AllocationTests {
   }()
 
   @Test(
-    "steps of decoding, sampling and drafting", arguments: [1, 2], [1, 4])
+    "steps of decoding, sampling and drafting",
+    .enabled(if: AllocationCounter.countsTheCode, "debug build"), arguments: [1, 2], [1, 4])
   func decodeSteps(threads: Int, rows: Int) throws {
     for directory in ["parity/v3_mtp", "variants/v2_groups"] {
       let pool = try WorkerPool(threadCount: threads)
