@@ -4,7 +4,7 @@
 //   rate(k) = (sequences + expected accepted drafts) / (verification + draft passes)
 //
 // Drafts are added one by one, the most likely one first, and the best prefix of that order is
-// taken; the empty one is plain decoding.
+// taken; the empty one is plain decoding. `SpeculationLedger` bounds what errors may cost.
 
 /// Chooses depths and learns from every step. A pure function of what was recorded.
 package struct SpeculationPolicy {
@@ -26,62 +26,66 @@ package struct SpeculationPolicy {
 
   private let mode: Speculation
   private let draftLimit: Int
-  /// Steps without drafts, with drafts, and the passes that draw them. The first two are kept apart
-  /// because a draft pass leaves other weights in the caches: the same rows cost more after it.
-  private var plain: StepCosts
-  private var verification: StepCosts
-  private var drafting: StepCosts
+  private var costs: StepCosts
   private var all = DraftAcceptance()
-  private var trial: SpeculationTrial
-  /// Seconds that may be spent on finding out whether another choice has become better.
-  private var probeCredit = 0.0
-  /// Steps since the last draft pass.
+  private var ledger = SpeculationLedger()
+  /// Seconds of the last step's own passes: its main one, and those that drew its drafts.
+  private var mainPass = Passes()
+  private var draftPasses = Passes()
+  /// Those that drew the drafts of the next step.
+  private var nextDraftPasses = Passes()
+  /// Steps since the last draft pass, and since the last plain one that said something.
   private var stepsSinceDrafts = 0
-  /// Whether the drafts of the next step are a probe's.
-  private var isProbing = false
+  private var stepsSincePlain = 0
   /// Steps that are left of the probe with a draft, or of the pause without any.
   private var probeSteps = 0
   private var pauseSteps = 0
-  private var stepsSincePause = 0
+  /// Steps until the next pause.
+  private var pauseInterval = Self.firstPauseInterval
   /// Whether drafts paid when that was last considered, and the rate with them over that without.
   private var paid = true
   private var advantage = 1.0
-
   /// Steps until it is considered again whether drafts pay, and for how many sequences they did
   /// not.
   private var restSteps = 0
   private var restingCount = 0
 
+  /// Passes of one step.
+  private struct Passes {
+    var seconds = 0.0
+    /// As far as they count: the system may have suspended one.
+    var counted = 0.0
+  }
+
   /// Considering takes some microseconds, which steps of small models would feel.
   private static let restLength = 7
-  /// The share of all time that probes may cost.
-  private static let probeShare = 0.003
-  /// What may be spent at the start, in steps: one has to know something first.
-  private static let firstCredit = 60.0
   /// Plain steps of about so many sequences that are measured before any drafts: everything is
   /// compared with them.
   private static let firstLook = 8
-  /// Plain steps after a draft pass that say nothing yet, and the length of a pause.
+  /// Plain steps after a draft pass that say nothing yet: it leaves other weights in the caches.
   private static let settling = 12
   private static let pauseLength = 24
-  /// Steps with drafts between two pauses, at least.
-  private static let pauseInterval = 256
-  /// Steps until drafts are as good as before a pause.
-  private static let recovery = 8
+  /// Steps without a plain one that says something until there is a pause. The first ones come
+  /// soon: what drafts are compared with may just have changed when they began. Where drafts gain
+  /// little more is lost by not knowing what they gain than by doing without them.
+  private static let firstPauseInterval = 64
+  private static let pauseIntervalOfSmallGains = 256
+  private static let lastPauseInterval = 1024
+  private static let smallGain = 1.2
   /// A probe's length: the first drafts after a pause know little of the context and do not count.
   private static let probeLength = 24
-  /// Drafts must promise this much more than plain decoding.
+  /// Steps without any drafts between two probes, at least.
+  private static let probeInterval = 256
+  /// Drafts must promise this much more than plain decoding to begin, and to go on.
   private static let margin = 1.05
+  private static let marginToGoOn = 1.03
   /// Observations that the record of all sequences remembers.
   private static let memory = 256.0
 
   package init(_ limits: EngineLimits, draftRows: Int) {
     mode = limits.speculation
     draftLimit = limits.draftsPerStep
-    plain = StepCosts(rows: limits.maxSequences)
-    verification = StepCosts(rows: limits.decodeRows)
-    drafting = StepCosts(rows: draftRows)
-    trial = SpeculationTrial(sequences: limits.maxSequences)
+    costs = StepCosts(rows: limits.maxSequences, limits.decodeRows, draftRows)
   }
 
   // MARK: - Measurements
@@ -89,38 +93,48 @@ package struct SpeculationPolicy {
   /// Records a step of the decode lane.
   /// - Parameter drafts: how many of its rows were drafts.
   package mutating func recordStep(rows: Int, drafts: Int, seconds: Double) {
+    mainPass.seconds = seconds
+    stepsSincePlain += 1
     if drafts > 0 {
-      verification.record(rows: rows, seconds: seconds)
+      mainPass.counted = costs.record(.verification, rows: rows, seconds: seconds)
     } else if stepsSinceDrafts >= Self.settling {
-      let wasKnown = plain.seconds(1) != nil
-      plain.record(rows: rows, seconds: seconds)
-      if !wasKnown, let step = plain.seconds(Double(rows)) {
-        probeCredit = Self.firstCredit * step
-      }
+      mainPass.counted = costs.record(.plain, rows: rows, seconds: seconds)
+      stepsSincePlain = 0
+    } else {
+      mainPass.counted = min(
+        seconds, StepCosts.countable * (costs.seconds(Double(rows), .plain) ?? seconds))
     }
     stepsSinceDrafts += 1
-    probeCredit += Self.probeShare * seconds
+    (draftPasses, nextDraftPasses) = (nextDraftPasses, Passes())
   }
 
+  /// Records a pass that drew drafts for the next step.
   package mutating func recordDrafting(rows: Int, seconds: Double) {
-    drafting.record(rows: rows, seconds: seconds)
+    nextDraftPasses.seconds += seconds
+    nextDraftPasses.counted += costs.record(.drafting, rows: rows, seconds: seconds)
     stepsSinceDrafts = 0
-    probeCredit += Self.probeShare * seconds
   }
 
-  /// Records a whole step that did nothing but decode.
+  /// Records a whole step that did nothing but decode, after its passes.
   /// - Parameters:
   ///   - drafts: how many of its rows were drafts.
   ///   - tokens: what it brought.
   ///   - seconds: from its start to its end, the drafting for the next step included.
   package mutating func recordWhole(sequences: Int, drafts: Int, tokens: Int, seconds: Double) {
-    if drafts == 0, stepsSinceDrafts >= Self.settling {
-      trial.recordPlain(sequences: sequences, tokens: tokens, seconds: seconds)
-    } else if drafts > 0, isProbing {
-      trial.recordProbe(sequences: sequences, tokens: tokens, seconds: seconds)
-    } else if drafts > 0 {
-      trial.recordDrafted(sequences: sequences, tokens: tokens, seconds: seconds)
+    let isPlain = drafts == 0 && stepsSinceDrafts >= Self.settling
+    if isPlain || (drafts > 0 && stepsSinceDrafts == 0) {
+      ledger.recordExtra(
+        seconds - mainPass.seconds - nextDraftPasses.seconds,
+        passes: mainPass.seconds + draftPasses.seconds, hasDrafts: !isPlain)
     }
+    guard let plainPass = costs.seconds(Double(sequences), .plain) else { return }
+    let plainStep = ledger.whole(passes: plainPass, hasDrafts: false)
+    ledger.settle(
+      seconds: isPlain
+        ? plainStep
+        : ledger.whole(
+          passes: mainPass.counted + draftPasses.counted, hasDrafts: drafts > 0),
+      plainStep: plainStep, gain: Double(tokens) / Double(sequences))
   }
 
   package mutating func record(drafted: Int, accepted: Int, of sequence: inout DraftAcceptance) {
@@ -135,7 +149,7 @@ package struct SpeculationPolicy {
     switch mode {
     case .off: false
     case .fixed: true
-    case .auto: paid
+    case .auto: paid && !ledger.isClosed
     }
   }
 
@@ -152,26 +166,26 @@ package struct SpeculationPolicy {
   }
 
   private mutating func chooseBestDepths(_ candidates: inout [Candidate]) {
-    guard !candidates.isEmpty, plain.count(rows: candidates.count) >= Self.firstLook,
+    guard !candidates.isEmpty, costs.count(.plain, rows: candidates.count) >= Self.firstLook,
       pauseSteps == 0
     else {
       pauseSteps = max(pauseSteps - 1, 0)
       return
     }
+    guard !ledger.isClosed else { return }
     if restSteps > 0, restingCount == candidates.count, probeSteps == 0 {
       restSteps -= 1
       return
     }
-    isProbing = false
-    guard trial.allowsDrafts(sequences: candidates.count) else { return }
-    var outlook = Outlook(sequences: candidates.count, plain, verification, drafting)
+    var outlook = SpeculationOutlook(sequences: candidates.count, costs, ledger)
     let plainRate = outlook.rate
+    let goesOn = stepsSinceDrafts < Self.settling
     // One position deeper than is known: what lies beyond would be hope.
     let depthLimit = all.knownDepth + 1
     for index in candidates.indices {
       candidates[index].limit = min(candidates[index].limit, depthLimit)
     }
-    var (bestRate, bestCount) = (plainRate * Self.margin, 0)
+    var (bestRate, bestCount) = (plainRate * (goesOn ? Self.marginToGoOn : Self.margin), 0)
     reset(&candidates)
     for count in 0..<draftLimit {
       guard let index = Self.mostLikely(candidates) else { break }
@@ -187,9 +201,9 @@ package struct SpeculationPolicy {
     }
     paid = bestCount > 0
     advantage = paid ? bestRate / plainRate : 1
-    if paid {
-      pauseIfAffordable(&candidates, plainRate: plainRate)
-    } else {
+    if paid, stepsSinceDrafts > Self.firstPauseInterval { pauseInterval = Self.firstPauseInterval }
+    pauseIfDue(&candidates)
+    if !paid, pauseSteps == 0 {
       probe(&candidates, plainRate: plainRate)
       (restSteps, restingCount) = (Self.restLength, candidates.count)
     }
@@ -216,14 +230,13 @@ package struct SpeculationPolicy {
     return best
   }
 
-  /// Does without drafts for some steps, to see what these cost, if that is not too dear.
-  private mutating func pauseIfAffordable(_ candidates: inout [Candidate], plainRate: Double) {
-    let step = Double(candidates.count) / plainRate
-    let price = step * max(1, Double(Self.pauseLength + Self.recovery) * (1 - 1 / advantage))
-    stepsSincePause += 1
-    guard stepsSincePause >= Self.pauseInterval, probeCredit >= price else { return }
-    probeCredit -= price
-    stepsSincePause = 0
+  /// Does without drafts for some steps, to see what these cost.
+  private mutating func pauseIfDue(_ candidates: inout [Candidate]) {
+    let longest =
+      advantage > Self.smallGain ? Self.lastPauseInterval : Self.pauseIntervalOfSmallGains
+    guard stepsSincePlain >= min(pauseInterval, longest) else { return }
+    pauseInterval = min(2 * pauseInterval, Self.lastPauseInterval)
+    stepsSincePlain = 0
     pauseSteps = Self.pauseLength
     for index in candidates.indices { candidates[index].depth = 0 }
   }
@@ -232,64 +245,16 @@ package struct SpeculationPolicy {
   private mutating func probe(_ candidates: inout [Candidate], plainRate: Double) {
     guard let index = candidates.indices.first(where: { candidates[$0].limit > 0 }) else { return }
     if probeSteps == 0 {
-      var outlook = Outlook(sequences: candidates.count, plain, verification, drafting)
+      // Drafts of other numbers of sequences tell as much.
+      guard all.knownDepth == 0 || stepsSinceDrafts >= Self.probeInterval else { return }
+      var outlook = SpeculationOutlook(sequences: candidates.count, costs, ledger)
       outlook.add(chance: 0, depth: 0)
       let loss = outlook.seconds - outlook.tokens / plainRate
-      let price = max(loss, drafting.seconds(1) ?? 0) * Double(Self.probeLength)
-      guard probeCredit >= price else { return }
-      probeCredit -= price
+      let price = max(loss, costs.seconds(1, .drafting) ?? 0) * Double(Self.probeLength)
+      guard ledger.affords(price) else { return }
       probeSteps = Self.probeLength
     }
     probeSteps -= 1
-    isProbing = true
     candidates[index].depth = 1
-  }
-}
-
-/// What a step with some drafts is expected to cost and to bring.
-private struct Outlook {
-  private let plain: StepCosts
-  private let verification: StepCosts
-  private let drafting: StepCosts
-  /// Rows of the step.
-  private var rows: Int
-  /// Expected tokens of the step.
-  private(set) var tokens: Double
-  /// Sequences with a draft at each depth.
-  private var drafts = SIMD8<Int>(repeating: 0)
-
-  init(
-    sequences: Int, _ plain: StepCosts, _ verification: StepCosts, _ drafting: StepCosts
-  ) {
-    self.plain = plain
-    self.verification = verification
-    self.drafting = drafting
-    rows = sequences
-    tokens = Double(sequences)
-  }
-
-  /// Adds a draft at `depth` (from 0) that is right with some chance.
-  mutating func add(chance: Double, depth: Int) {
-    rows += 1
-    tokens += chance
-    drafts[depth] += 1
-  }
-
-  var rate: Double { tokens / seconds }
-
-  /// The verification pass and one draft pass per depth. The first one also computes the rows of
-  /// tokens that were accepted since.
-  var seconds: Double {
-    let sequences = rows - drafts.wrappedSum()
-    let plainStep = plain.seconds(Double(rows)) ?? 0
-    guard rows > sequences else { return plainStep }
-    var sum = verification.seconds(Double(rows)) ?? plainStep
-    for depth in 0..<Speculation.maxDepth where drafts[depth] > 0 {
-      let accepted = depth == 0 ? tokens - Double(sequences) : 0
-      let passRows = Double(drafts[depth]) + accepted
-      // Drafting that was never measured is taken for a quarter of a step.
-      sum += drafting.seconds(passRows) ?? (plain.seconds(passRows) ?? 0) / 4
-    }
-    return sum
   }
 }

@@ -1,13 +1,18 @@
 // What a pass costs, by its rows: measured while serving, since it depends on the checkpoint, the
 // machine, and who else uses it.
 
-/// Seconds of passes by their number of rows.
+/// Seconds of passes by their kind and number of rows.
 ///
-/// A cost is a level, common to all numbers of rows, times a mean over the passes of about that
-/// number. The level follows what slows everything down alike: contexts that grow, neighbours on
-/// the machine. So numbers that are rarely tried keep their proportion to the others. What is tried
-/// all the time moves the level, what was not tried for long its own mean.
+/// A cost is a level, common to all passes, times a mean over those of the kind with about that
+/// number of rows. The level follows what slows everything down alike: contexts that grow,
+/// neighbours on the machine. So what is rarely tried keeps its proportion to the others.
 package struct StepCosts {
+  /// Main passes without and with drafts, and the passes that draw these. The first two are kept
+  /// apart because a draft pass leaves other weights in the caches: the same rows cost more after.
+  package enum Kind: Int {
+    case plain, verification, drafting
+  }
+
   /// The passes of neighbouring numbers of rows.
   private struct Bucket {
     /// The number of rows that the mean is for.
@@ -15,6 +20,8 @@ package struct StepCosts {
     /// In units of the level at the passes' time.
     var mean = 0.0
     var count = 0
+    /// What the mean rests on, in passes.
+    var evidence = 0.0
     /// The number of the last pass, among all.
     var lastPass = 0
 
@@ -26,72 +33,97 @@ package struct StepCosts {
     func mean(at rows: Double) -> Double { mean * (0.5 + 0.5 * rows / self.rows) }
   }
 
-  private var buckets: [Bucket] = []
+  /// By kind.
+  private var buckets: [[Bucket]] = []
   private var bucketOfRows: [Int] = []
   private var level = 1.0
   private var passes = 0
 
   /// Weight of a pass in the level.
   private static let levelWeight = 1.0 / 16
-  /// Least and greatest weight of a pass in the mean of its own bucket, after the first ones, and
-  /// how it grows with each pass in between.
-  private static let meanWeight = 1.0 / 64...0.25
-  private static let ageWeight = 1.0 / 128
+  /// The evidence from which a difference is the level's, and the weight of a pass in its own mean
+  /// then.
+  private static let settled = 32.0
+  private static let settledWeight = 1.0 / 128
+  /// What plain passes lose of their evidence with each pass of another kind or number, and what
+  /// is left. They are what drafts are compared with, and a long time without them may have changed
+  /// them alone. The others' first differences after a long time are more likely to be everybody's.
+  private static let ageing = 1.0 / 16
+  private static let leastEvidence = 8.0
   /// Passes until a bucket is known at all. Of these only the fastest counts: what the system
   /// suspends is only ever slower.
   private static let firstPasses = 4
-  /// Passes until a mean is so well known that a difference is the level's.
-  private static let settled = 32
   /// The system may suspend a pass for long; that says little of the next one.
   private static let credible = 0.5...2.0
+  /// What a pass takes counts up to so many times what was expected: slow passes are part of what
+  /// drafts cost, and there are more passes with them.
+  static let countable = 4.0
 
-  /// - Parameter rows: the most of one pass.
-  package init(rows: Int) {
+  /// - Parameter rows: the most of one pass, by kind.
+  package init(rows: Int...) {
+    var all: [Bucket] = []
     var first = 1
-    while first <= rows {
+    while first <= rows.max() ?? 0 {
       // One number alone up to four, then about three buckets for each doubling.
       let step = max(1, (first - 1) / 4 + (first > 4 ? 1 : 0))
       let last = first + step - 1
-      bucketOfRows += repeatElement(buckets.count, count: step)
-      buckets.append(Bucket(rows: Double(first + last) / 2))
+      bucketOfRows += repeatElement(all.count, count: step)
+      all.append(Bucket(rows: Double(first + last) / 2))
       first = last + 1
     }
+    buckets = rows.map { Array(all[...bucketOfRows[$0 - 1]]) }
   }
 
   /// Records a pass.
-  package mutating func record(rows: Int, seconds: Double) {
+  /// - Returns: its seconds, but no more than a few times what was expected: the system may have
+  ///   suspended it.
+  @discardableResult
+  package mutating func record(_ kind: Kind = .plain, rows: Int, seconds: Double) -> Double {
     passes += 1
     // A clock that stands still must not make anything free.
     let seconds = max(seconds, 1e-9)
     let index = bucketOfRows[rows - 1]
-    let before = buckets[index]
-    buckets[index].count += 1
-    buckets[index].lastPass = passes
-    guard before.isKnown else {
-      let value = seconds / (level * (0.5 + 0.5 * Double(rows) / before.rows))
-      buckets[index].mean = before.count == 0 ? value : min(before.mean, value)
-      return
+    var bucket = buckets[kind.rawValue][index]
+    defer { buckets[kind.rawValue][index] = bucket }
+    let age = passes - bucket.lastPass
+    bucket.lastPass = passes
+    guard bucket.isKnown else {
+      let value = seconds / (level * (0.5 + 0.5 * Double(rows) / bucket.rows))
+      bucket.mean = bucket.count == 0 ? value : min(bucket.mean, value)
+      bucket.count += 1
+      bucket.evidence = 2
+      return level * bucket.mean(at: Double(rows))
     }
-    let ratio = seconds / (before.mean(at: Double(rows)) * level)
-    let change = min(max(ratio, Self.credible.lowerBound), Self.credible.upperBound) - 1
-    let age = Double(passes - before.lastPass) * Self.ageWeight
-    let weight = min(max(age, Self.meanWeight.lowerBound), Self.meanWeight.upperBound)
-    buckets[index].mean *= 1 + change * max(weight, 1 / Double(before.count + 1))
-    let isUsual = before.count >= Self.settled && weight <= 4 * Self.meanWeight.lowerBound
-    if isUsual { level *= 1 + change * Self.levelWeight }
+    bucket.count += 1
+    if kind == .plain, bucket.evidence > Self.leastEvidence {
+      bucket.evidence = max(bucket.evidence - Double(age) * Self.ageing, Self.leastEvidence)
+    }
+    bucket.evidence = min(bucket.evidence + 1, 2 * Self.settled)
+    let expected = bucket.mean(at: Double(rows)) * level
+    let ratio = min(
+      max(seconds / expected, Self.credible.lowerBound), Self.credible.upperBound)
+    let isSettled = bucket.evidence >= Self.settled
+    bucket.mean *= 1 + (ratio - 1) * (isSettled ? Self.settledWeight : 1 / bucket.evidence)
+    if isSettled { level *= 1 + (ratio - 1) * Self.levelWeight }
+    return min(seconds, Self.countable * expected)
   }
 
   /// How many passes of about so many rows were measured.
-  package func count(rows: Int) -> Int { buckets[bucketOfRows[rows - 1]].count }
+  package func count(_ kind: Kind = .plain, rows: Int) -> Int {
+    buckets[kind.rawValue][bucketOfRows[rows - 1]].count
+  }
 
   /// Expected seconds of a pass with `rows` rows (a mean over batches may be a fraction); nil while
   /// no number of rows has had its first passes: a single one may have been suspended.
-  package func seconds(_ rows: Double) -> Double? {
+  package func seconds(_ rows: Double, _ kind: Kind = .plain) -> Double? {
     var below: Bucket?
     var above: Bucket?
-    for bucket in buckets where bucket.isKnown {
+    for bucket in buckets[kind.rawValue] where bucket.isKnown {
       if bucket.rows <= rows { below = bucket }
-      if bucket.rows >= rows, above == nil { above = bucket }
+      if bucket.rows >= rows {
+        above = bucket
+        break
+      }
     }
     switch (below, above) {
     case (let below?, let above?) where above.rows > below.rows:

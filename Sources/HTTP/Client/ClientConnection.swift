@@ -26,8 +26,8 @@ final class ClientConnection: @unchecked Sendable {
   private(set) var idleSince: DispatchTime = .distantFuture
 
   /// Begins to connect for a first request, through a TLS session if there is one. `onIdle` is
-  /// called before each end of an answer that leaves the connection to another request, `onEnd` when the
-  /// socket is closed.
+  /// called before each end of an answer that leaves the connection to another request, `onEnd`
+  /// when the socket is closed.
   init(
     to address: SocketAddress, tls: TLSSession?, queue: DispatchQueue, limits: HTTPClientLimits,
     request: [UInt8], exchange: HTTPExchange, onIdle: @escaping (ClientConnection) -> Void,
