@@ -35,20 +35,21 @@ public struct NodeShares: Sendable, Equatable {
   /// How many nodes have threads.
   public var count: Int { bounds.count - 1 }
 
-  private var threads: Int { bounds[count] }
+  /// Threads of all nodes.
+  public var threadCount: Int { bounds[count] }
 
   /// The threads of a node.
   public func threads(of node: Int) -> Range<Int> { bounds[node]..<bounds[node + 1] }
 
   /// Keeps the calling thread, which is thread number `thread`, on its node's processors.
   func settle(thread: Int) {
-    let own = processors[part(of: threads, containing: thread).node]
+    let own = processors[part(of: threadCount, containing: thread).node]
     if !own.isEmpty { Thread.stay(on: own) }
   }
 
   /// The part of `0 ..< total` that belongs to a node.
   public func part(of total: Int, node: Int) -> Range<Int> {
-    total * bounds[node] / threads..<total * bounds[node + 1] / threads
+    total * bounds[node] / threadCount..<total * bounds[node + 1] / threadCount
   }
 
   /// The node that has number `index` of `total`, and its part.

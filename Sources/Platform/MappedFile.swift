@@ -50,12 +50,6 @@ import Glibc
     _ = unsafe madvise(start, end - first, MADV_DONTNEED)
   }
 
-  /// Has the system read the file before it is needed, as far as memory is free.
-  public func readAhead() {
-    guard let base = unsafe bytes.baseAddress else { return }
-    _ = unsafe madvise(UnsafeMutableRawPointer(mutating: base), bytes.count, MADV_WILLNEED)
-  }
-
   /// Size in bytes.
   public var count: Int { unsafe bytes.count }
 

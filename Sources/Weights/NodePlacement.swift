@@ -41,8 +41,8 @@ package struct NodePlacement: Sendable {
   }
 
   /// The pages that a thread takes: its share of its node's.
-  func pages(ofThread thread: Int, nodes: NodeShares, threads: Int) -> ArraySlice<Int> {
-    let (node, own) = nodes.part(of: threads, containing: thread)
+  func pages(ofThread thread: Int, nodes: NodeShares) -> ArraySlice<Int> {
+    let (node, own) = nodes.part(of: nodes.threadCount, containing: thread)
     let pages = owners.indices.filter { owners[$0] == node }
     return pages[Backend.share(of: pages.count, task: thread - own.lowerBound, of: own.count)]
   }
@@ -53,10 +53,9 @@ struct SettlingWork: ParallelWork {
   let placement: NodePlacement
   let memory: LargeMemory
   let nodes: NodeShares
-  let threads: Int
 
   func perform(task thread: Int) {
-    for page in placement.pages(ofThread: thread, nodes: nodes, threads: threads) {
+    for page in placement.pages(ofThread: thread, nodes: nodes) {
       memory.touch(page: page)
     }
   }

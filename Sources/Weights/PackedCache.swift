@@ -54,7 +54,6 @@ public struct PackedCache: Sendable {
     do { file = try MappedFile(path: path) } catch { throw .platform(error) }
     let head = file.copy(0..<min(header.size, file.count))
     _ = try header.pieceSums(of: head, fileSize: file.count, path: path)
-    file.readAhead()
     return LargeMemory(file, from: header.dataStart)
   }
 

@@ -55,8 +55,7 @@ public final class WeightPacker: @unchecked Sendable {
     // One long task each, so that no thread takes another's.
     pool.run(
       tasks: pool.threadCount,
-      SettlingWork(
-        placement: placement, memory: memory, nodes: pool.nodes, threads: pool.threadCount))
+      SettlingWork(placement: placement, memory: memory, nodes: pool.nodes))
   }
 
   /// Fills all places. Reads the sources once, in the order in which they were placed.
